@@ -195,3 +195,8 @@ export function readConfig(name: ProcessName, environment: Record<string, string
   if (faults.length > 0) throw new ConfigError(`${name} cannot start: ${faults.join('; ')}`);
   return config;
 }
+
+/** This process's environment, which the local platform hands down to the processes it starts. */
+export function inheritedEnvironment(): Record<string, string | undefined> {
+  return { ...process.env };
+}
