@@ -1,0 +1,162 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { ChildSpec } from './child.ts';
+import { type Keeper, keeper } from './keeper.ts';
+import { isRunning, type RunningProcess, runningProcess } from './running-process.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let folder: string;
+const started: Keeper[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'registrar-keeper-'));
+});
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((one) => one.stop()));
+  rmSync(folder, { recursive: true });
+});
+
+/** A process of one small script, which is ready once it has written a file. */
+function kept(script: string, events: string[] = [], child: Partial<ChildSpec> = {}): Keeper {
+  const file = join(folder, 'script.mjs');
+  const ready = join(folder, 'ready');
+  writeFileSync(file, `import { writeFileSync } from 'node:fs';\nconst ready = ${JSON.stringify(ready)};\n${script}`);
+  const one = keeper({
+    name: 'example',
+    child: { ...specOf(file), ...child },
+    isReady: async () => readFileSync(ready, 'utf8') === String(one.pid()),
+    readyTimeoutMs: 20_000,
+    onEvent: (line) => events.push(line),
+  });
+  started.push(one);
+  return one;
+}
+
+function specOf(script: string): ChildSpec {
+  return {
+    command: process.execPath,
+    arguments: [script],
+    environment: {},
+    logFile: join(folder, 'logs', 'example.log'),
+    pidFile: join(folder, 'example.pid'),
+    stopSignal: 'SIGTERM',
+    abandonSignal: 'SIGKILL',
+    stopTimeoutMs: 10_000,
+  };
+}
+
+const livesOn = 'setInterval(() => {}, 1000); writeFileSync(ready, String(process.pid));';
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('the condition did not become true');
+    await sleep(20);
+  }
+}
+
+function identify(pid: number | undefined): RunningProcess {
+  const one = pid === undefined ? undefined : runningProcess(pid);
+  if (!one) throw new Error('not running');
+  return one;
+}
+
+test('a killed process is started again, with one line about it', async () => {
+  const events: string[] = [];
+  const one = kept(livesOn, events);
+  await one.start();
+  const first = identify(one.pid());
+
+  one.signal('SIGKILL');
+  await until(() => one.pid() !== undefined && one.pid() !== first.pid);
+  await one.untilReady();
+
+  expect(isRunning(first)).toBe(false);
+  expect(events).toEqual(['example ended (killed by SIGKILL); starting it again in 0.2 s']);
+});
+
+test('a stopped process stays stopped and leaves nothing, and can be started again', async () => {
+  const one = kept(livesOn);
+  await one.start();
+  const first = identify(one.pid());
+
+  await one.stop();
+  expect(isRunning(first)).toBe(false);
+  expect(existsSync(join(folder, 'example.pid'))).toBe(false);
+
+  await one.start();
+  expect(one.pid()).toBeDefined();
+});
+
+test('a process that does not obey is ended by force, also while it is paused', async () => {
+  const one = kept(`process.on('SIGTERM', () => {}); ${livesOn}`, [], { stopTimeoutMs: 100 });
+  await one.start();
+  const first = identify(one.pid());
+  one.signal('SIGSTOP');
+
+  await one.stop();
+
+  expect(isRunning(first)).toBe(false);
+});
+
+test('a process that cannot start says so in one sentence with its own last words', async () => {
+  const one = kept(`console.log('{"level":"fatal","msg":"the moon is full"}'); process.exit(3);`);
+
+  await expect(one.start()).rejects.toThrow(
+    /^example cannot start \(exit code 3\): the moon is full\. See .*example\.log$/,
+  );
+});
+
+test('a process whose supervisor is killed by SIGKILL ends too', async () => {
+  const supervisor = join(folder, 'supervisor.mjs');
+  const script = join(folder, 'idle.mjs');
+  writeFileSync(script, `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000);`);
+  writeFileSync(
+    supervisor,
+    `import { startChild } from ${JSON.stringify(import.meta.resolve('./child.ts'))};
+     const child = await startChild(${JSON.stringify(specOf(script))});
+     console.log(child.pid);`,
+  );
+  const parent = spawn(process.execPath, [supervisor], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(parent.stdout, 'data');
+  const child = identify(Number(String(line)));
+  expect(isRunning(child)).toBe(true);
+
+  parent.kill('SIGKILL');
+
+  await until(() => !isRunning(child));
+});
+
+test('what a killed supervisor and its guard left behind is ended by the next start', async () => {
+  const script = join(folder, 'idle.mjs');
+  writeFileSync(script, 'setInterval(() => {}, 1000);');
+  const orphan = spawn(process.execPath, [script], { stdio: 'ignore', detached: true });
+  await once(orphan, 'spawn');
+  const left = identify(orphan.pid);
+  writeFileSync(join(folder, 'example.pid'), JSON.stringify(left));
+
+  await kept(livesOn).start();
+
+  expect(isRunning(left)).toBe(false);
+});
+
+test('another process that got the number of a dead one is left alone', async () => {
+  const script = join(folder, 'idle.mjs');
+  writeFileSync(script, 'setInterval(() => {}, 1000);');
+  const stranger = spawn(process.execPath, [script], { stdio: 'ignore' });
+  await once(stranger, 'spawn');
+  const alive = identify(stranger.pid);
+  writeFileSync(join(folder, 'example.pid'), JSON.stringify({ pid: alive.pid, startedAt: 'long ago' }));
+
+  await kept(livesOn).start();
+
+  expect(isRunning(alive)).toBe(true);
+  stranger.kill('SIGKILL');
+});

@@ -1,0 +1,23 @@
+import { DatabaseSync } from 'node:sqlite';
+
+export interface Lock {
+  release(): void;
+}
+
+const sqliteBusy = 5;
+
+/**
+ * Takes a lock that the kernel gives back when this process dies, however it dies; undefined where another holds it.
+ * Node has no flock, but SQLite takes a kernel lock on its file.
+ */
+export function takeLock(file: string): Lock | undefined {
+  const database = new DatabaseSync(file);
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    return { release: () => database.close() };
+  } catch (failure) {
+    database.close();
+    if (failure instanceof Error && 'errcode' in failure && failure.errcode === sqliteBusy) return undefined;
+    throw failure;
+  }
+}

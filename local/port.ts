@@ -1,0 +1,35 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+// Below the range that systems give to outgoing connections (from 32768 on Linux, from 49152 elsewhere): otherwise a
+// connection could take the port of a process that is just being restarted.
+const portMin = 15_000;
+const portMax = 32_000;
+const attemptsMax = 200;
+
+const taken = new Set<number>();
+
+/** A port that nobody listens on, and that this process has not given away before. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const port = portMin + Math.floor(Math.random() * (portMax - portMin));
+    if (taken.has(port) || !(await isFree(port, host))) continue;
+    taken.add(port);
+    return port;
+  }
+  throw new Error(`no free port between ${portMin} and ${portMax}`);
+}
+
+/** Whether a server could listen there now. */
+export async function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, host);
+    await once(server, 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
