@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/identity/v1/service.proto.
  */
 export const file_registrar_identity_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNyZWdpc3RyYXIvaWRlbnRpdHkvdjEvc2VydmljZS5wcm90bxIVcmVnaXN0cmFyLmlkZW50aXR5LnYxIi8KDExvZ0luUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCghwYXNzd29yZBgCIAEoCSJACg1Mb2dJblJlc3BvbnNlEi8KB3Nlc3Npb24YASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuU2Vzc2lvbiKDAQoHU2Vzc2lvbhIUCgxhY2Nlc3NfdG9rZW4YASABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAIgASgFEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSLwoHYWNjb3VudBgEIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50Ii4KFVJlZnJlc2hTZXNzaW9uUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIkkKFlJlZnJlc2hTZXNzaW9uUmVzcG9uc2USLwoHc2Vzc2lvbhgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5TZXNzaW9uIiYKDUxvZ091dFJlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSIQCg5Mb2dPdXRSZXNwb25zZSIQCg5HZXRLZXlzUmVxdWVzdCIkCg9HZXRLZXlzUmVzcG9uc2USEQoJandrc19qc29uGAEgASgJIicKEUdldEFjY291bnRSZXF1ZXN0EhIKCmFjY291bnRfaWQYASABKAkiRQoSR2V0QWNjb3VudFJlc3BvbnNlEi8KB2FjY291bnQYASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuQWNjb3VudCJgChZSZWdpc3RlckFjY291bnRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcGFzc3dvcmQYAyABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJIkoKF1JlZ2lzdGVyQWNjb3VudFJlc3BvbnNlEi8KB2FjY291bnQYASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuQWNjb3VudCI0ChBHcmFudFJvbGVSZXF1ZXN0EhIKCmFjY291bnRfaWQYASABKAkSDAoEcm9sZRgCIAEoCSJEChFHcmFudFJvbGVSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiNQoRUmV2b2tlUm9sZVJlcXVlc3QSEgoKYWNjb3VudF9pZBgBIAEoCRIMCgRyb2xlGAIgASgJIkUKElJldm9rZVJvbGVSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiTwoKTmV3QWNjb3VudBIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQSEAoIcGFzc3dvcmQYAiABKAkiSQoSUHV0QWNjb3VudHNSZXF1ZXN0EjMKCGFjY291bnRzGAEgAygLMiEucmVnaXN0cmFyLmlkZW50aXR5LnYxLk5ld0FjY291bnQiSgoTUHV0QWNjb3VudHNSZXNwb25zZRIPCgdjcmVhdGVkGAEgASgFEg8KB2NoYW5nZWQYAiABKAUSEQoJdW5jaGFuZ2VkGAMgASgFMqYHCg9JZGVudGl0eVNlcnZpY2USUgoFTG9nSW4SIy5yZWdpc3RyYXIuaWRlbnRpdHkudjEuTG9nSW5SZXF1ZXN0GiQucmVnaXN0cmFyLmlkZW50aXR5LnYxLkxvZ0luUmVzcG9uc2USbQoOUmVmcmVzaFNlc3Npb24SLC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmVmcmVzaFNlc3Npb25SZXF1ZXN0Gi0ucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJlZnJlc2hTZXNzaW9uUmVzcG9uc2USWgoGTG9nT3V0EiQucmVnaXN0cmFyLmlkZW50aXR5LnYxLkxvZ091dFJlcXVlc3QaJS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuTG9nT3V0UmVzcG9uc2UiA5ACAhJdCgdHZXRLZXlzEiUucmVnaXN0cmFyLmlkZW50aXR5LnYxLkdldEtleXNSZXF1ZXN0GiYucmVnaXN0cmFyLmlkZW50aXR5LnYxLkdldEtleXNSZXNwb25zZSIDkAIBEmYKCkdldEFjY291bnQSKC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuR2V0QWNjb3VudFJlcXVlc3QaKS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuR2V0QWNjb3VudFJlc3BvbnNlIgOQAgESdQoPUmVnaXN0ZXJBY2NvdW50Ei0ucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJlZ2lzdGVyQWNjb3VudFJlcXVlc3QaLi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmVnaXN0ZXJBY2NvdW50UmVzcG9uc2UiA5ACAhJjCglHcmFudFJvbGUSJy5yZWdpc3RyYXIuaWRlbnRpdHkudjEuR3JhbnRSb2xlUmVxdWVzdBooLnJlZ2lzdHJhci5pZGVudGl0eS52MS5HcmFudFJvbGVSZXNwb25zZSIDkAICEmYKClJldm9rZVJvbGUSKC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmV2b2tlUm9sZVJlcXVlc3QaKS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmV2b2tlUm9sZVJlc3BvbnNlIgOQAgISaQoLUHV0QWNjb3VudHMSKS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUHV0QWNjb3VudHNSZXF1ZXN0GioucmVnaXN0cmFyLmlkZW50aXR5LnYxLlB1dEFjY291bnRzUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_registrar_identity_v1_account]);
+  fileDesc("CiNyZWdpc3RyYXIvaWRlbnRpdHkvdjEvc2VydmljZS5wcm90bxIVcmVnaXN0cmFyLmlkZW50aXR5LnYxIi8KDExvZ0luUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCghwYXNzd29yZBgCIAEoCSJACg1Mb2dJblJlc3BvbnNlEi8KB3Nlc3Npb24YASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuU2Vzc2lvbiKDAQoHU2Vzc2lvbhIUCgxhY2Nlc3NfdG9rZW4YASABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAIgASgFEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSLwoHYWNjb3VudBgEIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50Ii4KFVJlZnJlc2hTZXNzaW9uUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIkkKFlJlZnJlc2hTZXNzaW9uUmVzcG9uc2USLwoHc2Vzc2lvbhgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5TZXNzaW9uIiYKDUxvZ091dFJlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSIQCg5Mb2dPdXRSZXNwb25zZSInChFHZXRBY2NvdW50UmVxdWVzdBISCgphY2NvdW50X2lkGAEgASgJIkUKEkdldEFjY291bnRSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiYAoWUmVnaXN0ZXJBY2NvdW50UmVxdWVzdBINCgVlbWFpbBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCSJKChdSZWdpc3RlckFjY291bnRSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiNAoQR3JhbnRSb2xlUmVxdWVzdBISCgphY2NvdW50X2lkGAEgASgJEgwKBHJvbGUYAiABKAkiRAoRR3JhbnRSb2xlUmVzcG9uc2USLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50IjUKEVJldm9rZVJvbGVSZXF1ZXN0EhIKCmFjY291bnRfaWQYASABKAkSDAoEcm9sZRgCIAEoCSJFChJSZXZva2VSb2xlUmVzcG9uc2USLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50Ik8KCk5ld0FjY291bnQSLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50EhAKCHBhc3N3b3JkGAIgASgJIkkKElB1dEFjY291bnRzUmVxdWVzdBIzCghhY2NvdW50cxgBIAMoCzIhLnJlZ2lzdHJhci5pZGVudGl0eS52MS5OZXdBY2NvdW50IkoKE1B1dEFjY291bnRzUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoBRIPCgdjaGFuZ2VkGAIgASgFEhEKCXVuY2hhbmdlZBgDIAEoBTLHBgoPSWRlbnRpdHlTZXJ2aWNlElIKBUxvZ0luEiMucmVnaXN0cmFyLmlkZW50aXR5LnYxLkxvZ0luUmVxdWVzdBokLnJlZ2lzdHJhci5pZGVudGl0eS52MS5Mb2dJblJlc3BvbnNlEm0KDlJlZnJlc2hTZXNzaW9uEiwucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJlZnJlc2hTZXNzaW9uUmVxdWVzdBotLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZWZyZXNoU2Vzc2lvblJlc3BvbnNlEloKBkxvZ091dBIkLnJlZ2lzdHJhci5pZGVudGl0eS52MS5Mb2dPdXRSZXF1ZXN0GiUucmVnaXN0cmFyLmlkZW50aXR5LnYxLkxvZ091dFJlc3BvbnNlIgOQAgISZgoKR2V0QWNjb3VudBIoLnJlZ2lzdHJhci5pZGVudGl0eS52MS5HZXRBY2NvdW50UmVxdWVzdBopLnJlZ2lzdHJhci5pZGVudGl0eS52MS5HZXRBY2NvdW50UmVzcG9uc2UiA5ACARJ1Cg9SZWdpc3RlckFjY291bnQSLS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmVnaXN0ZXJBY2NvdW50UmVxdWVzdBouLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZWdpc3RlckFjY291bnRSZXNwb25zZSIDkAICEmMKCUdyYW50Um9sZRInLnJlZ2lzdHJhci5pZGVudGl0eS52MS5HcmFudFJvbGVSZXF1ZXN0GigucmVnaXN0cmFyLmlkZW50aXR5LnYxLkdyYW50Um9sZVJlc3BvbnNlIgOQAgISZgoKUmV2b2tlUm9sZRIoLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZXZva2VSb2xlUmVxdWVzdBopLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZXZva2VSb2xlUmVzcG9uc2UiA5ACAhJpCgtQdXRBY2NvdW50cxIpLnJlZ2lzdHJhci5pZGVudGl0eS52MS5QdXRBY2NvdW50c1JlcXVlc3QaKi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUHV0QWNjb3VudHNSZXNwb25zZSIDkAICYgZwcm90bzM", [file_registrar_identity_v1_account]);
 
 /**
  * @generated from message registrar.identity.v1.LogInRequest
@@ -156,38 +156,6 @@ export const LogOutResponseSchema: GenMessage<LogOutResponse> = /*@__PURE__*/
   messageDesc(file_registrar_identity_v1_service, 6);
 
 /**
- * @generated from message registrar.identity.v1.GetKeysRequest
- */
-export type GetKeysRequest = Message<"registrar.identity.v1.GetKeysRequest"> & {
-};
-
-/**
- * Describes the message registrar.identity.v1.GetKeysRequest.
- * Use `create(GetKeysRequestSchema)` to create a new message.
- */
-export const GetKeysRequestSchema: GenMessage<GetKeysRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 7);
-
-/**
- * @generated from message registrar.identity.v1.GetKeysResponse
- */
-export type GetKeysResponse = Message<"registrar.identity.v1.GetKeysResponse"> & {
-  /**
-   * RFC 7517, as JSON: public keys only.
-   *
-   * @generated from field: string jwks_json = 1;
-   */
-  jwksJson: string;
-};
-
-/**
- * Describes the message registrar.identity.v1.GetKeysResponse.
- * Use `create(GetKeysResponseSchema)` to create a new message.
- */
-export const GetKeysResponseSchema: GenMessage<GetKeysResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 8);
-
-/**
  * @generated from message registrar.identity.v1.GetAccountRequest
  */
 export type GetAccountRequest = Message<"registrar.identity.v1.GetAccountRequest"> & {
@@ -202,7 +170,7 @@ export type GetAccountRequest = Message<"registrar.identity.v1.GetAccountRequest
  * Use `create(GetAccountRequestSchema)` to create a new message.
  */
 export const GetAccountRequestSchema: GenMessage<GetAccountRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 9);
+  messageDesc(file_registrar_identity_v1_service, 7);
 
 /**
  * @generated from message registrar.identity.v1.GetAccountResponse
@@ -219,7 +187,7 @@ export type GetAccountResponse = Message<"registrar.identity.v1.GetAccountRespon
  * Use `create(GetAccountResponseSchema)` to create a new message.
  */
 export const GetAccountResponseSchema: GenMessage<GetAccountResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 10);
+  messageDesc(file_registrar_identity_v1_service, 8);
 
 /**
  * @generated from message registrar.identity.v1.RegisterAccountRequest
@@ -251,7 +219,7 @@ export type RegisterAccountRequest = Message<"registrar.identity.v1.RegisterAcco
  * Use `create(RegisterAccountRequestSchema)` to create a new message.
  */
 export const RegisterAccountRequestSchema: GenMessage<RegisterAccountRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 11);
+  messageDesc(file_registrar_identity_v1_service, 9);
 
 /**
  * @generated from message registrar.identity.v1.RegisterAccountResponse
@@ -268,7 +236,7 @@ export type RegisterAccountResponse = Message<"registrar.identity.v1.RegisterAcc
  * Use `create(RegisterAccountResponseSchema)` to create a new message.
  */
 export const RegisterAccountResponseSchema: GenMessage<RegisterAccountResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 12);
+  messageDesc(file_registrar_identity_v1_service, 10);
 
 /**
  * @generated from message registrar.identity.v1.GrantRoleRequest
@@ -292,7 +260,7 @@ export type GrantRoleRequest = Message<"registrar.identity.v1.GrantRoleRequest">
  * Use `create(GrantRoleRequestSchema)` to create a new message.
  */
 export const GrantRoleRequestSchema: GenMessage<GrantRoleRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 13);
+  messageDesc(file_registrar_identity_v1_service, 11);
 
 /**
  * @generated from message registrar.identity.v1.GrantRoleResponse
@@ -309,7 +277,7 @@ export type GrantRoleResponse = Message<"registrar.identity.v1.GrantRoleResponse
  * Use `create(GrantRoleResponseSchema)` to create a new message.
  */
 export const GrantRoleResponseSchema: GenMessage<GrantRoleResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 14);
+  messageDesc(file_registrar_identity_v1_service, 12);
 
 /**
  * @generated from message registrar.identity.v1.RevokeRoleRequest
@@ -331,7 +299,7 @@ export type RevokeRoleRequest = Message<"registrar.identity.v1.RevokeRoleRequest
  * Use `create(RevokeRoleRequestSchema)` to create a new message.
  */
 export const RevokeRoleRequestSchema: GenMessage<RevokeRoleRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 15);
+  messageDesc(file_registrar_identity_v1_service, 13);
 
 /**
  * @generated from message registrar.identity.v1.RevokeRoleResponse
@@ -348,7 +316,7 @@ export type RevokeRoleResponse = Message<"registrar.identity.v1.RevokeRoleRespon
  * Use `create(RevokeRoleResponseSchema)` to create a new message.
  */
 export const RevokeRoleResponseSchema: GenMessage<RevokeRoleResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 16);
+  messageDesc(file_registrar_identity_v1_service, 14);
 
 /**
  * @generated from message registrar.identity.v1.NewAccount
@@ -370,7 +338,7 @@ export type NewAccount = Message<"registrar.identity.v1.NewAccount"> & {
  * Use `create(NewAccountSchema)` to create a new message.
  */
 export const NewAccountSchema: GenMessage<NewAccount> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 17);
+  messageDesc(file_registrar_identity_v1_service, 15);
 
 /**
  * @generated from message registrar.identity.v1.PutAccountsRequest
@@ -389,7 +357,7 @@ export type PutAccountsRequest = Message<"registrar.identity.v1.PutAccountsReque
  * Use `create(PutAccountsRequestSchema)` to create a new message.
  */
 export const PutAccountsRequestSchema: GenMessage<PutAccountsRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 18);
+  messageDesc(file_registrar_identity_v1_service, 16);
 
 /**
  * @generated from message registrar.identity.v1.PutAccountsResponse
@@ -416,10 +384,10 @@ export type PutAccountsResponse = Message<"registrar.identity.v1.PutAccountsResp
  * Use `create(PutAccountsResponseSchema)` to create a new message.
  */
 export const PutAccountsResponseSchema: GenMessage<PutAccountsResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_identity_v1_service, 19);
+  messageDesc(file_registrar_identity_v1_service, 17);
 
 /**
- * Accounts, sessions and the keys that prove them.
+ * Accounts and sessions. The keys that verify access tokens are at registrar.keys.v1.KeyService.
  *
  * @generated from service registrar.identity.v1.IdentityService
  */
@@ -454,16 +422,6 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof LogOutRequestSchema;
     output: typeof LogOutResponseSchema;
-  },
-  /**
-   * GetKeys answers the JSON Web Key Set that verifies access tokens.
-   *
-   * @generated from rpc registrar.identity.v1.IdentityService.GetKeys
-   */
-  getKeys: {
-    methodKind: "unary";
-    input: typeof GetKeysRequestSchema;
-    output: typeof GetKeysResponseSchema;
   },
   /**
    * GetAccount answers one's own account; staff see every account.

@@ -1,0 +1,93 @@
+/** Clients of other services: one channel a service, with deadlines, retries, tokens and traces. */
+import type { DescService } from '@bufbuild/protobuf';
+import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt';
+import { type Client, Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect';
+import { ConfigError, type PeerName } from './config.ts';
+import { createGrpcTransport, type GrpcTransport } from './grpc-transport.ts';
+import { traceparent } from './trace.ts';
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+const ATTEMPTS_MAX = 5;
+const BACKOFF_FIRST_MS = 40;
+
+export class Clients {
+  readonly #addresses: Record<PeerName, string[]>;
+  readonly #interceptors: Interceptor[];
+  readonly #transports = new Map<PeerName, GrpcTransport>();
+
+  /** @param token answers the token of calls that carry none. */
+  constructor(addresses: Record<PeerName, string[]>, token: () => Promise<string>) {
+    this.#addresses = addresses;
+    this.#interceptors = [retried(), tokened(token), traced()];
+  }
+
+  /** A client of `service` as the peer mounts it. Calls without a deadline get {@link DEFAULT_TIMEOUT_MS}. */
+  of<S extends DescService>(service: S, peer: PeerName): Client<S> {
+    return createClient(service, this.#transport(peer));
+  }
+
+  close(): void {
+    for (const transport of this.#transports.values()) transport.close();
+  }
+
+  #transport(peer: PeerName): GrpcTransport {
+    const known = this.#transports.get(peer);
+    if (known) return known;
+    const addresses = this.#addresses[peer];
+    if (addresses.length === 0)
+      throw new ConfigError(`${peer.toUpperCase()}_ADDRESS is not set, and ${peer} is needed here`);
+    const transport = createGrpcTransport(addresses, {
+      interceptors: this.#interceptors,
+      defaultTimeoutMs: DEFAULT_TIMEOUT_MS,
+    });
+    this.#transports.set(peer, transport);
+    return transport;
+  }
+}
+
+function tokened(token: () => Promise<string>): Interceptor {
+  return (next) => async (request) => {
+    if (!request.header.has('authorization')) request.header.set('authorization', `Bearer ${await token()}`);
+    return next(request);
+  };
+}
+
+function traced(): Interceptor {
+  return (next) => (request) => {
+    const parent = traceparent();
+    if (parent && !request.header.has('traceparent')) request.header.set('traceparent', parent);
+    return next(request);
+  };
+}
+
+/**
+ * Tries again what an unavailable server did not answer: only methods whose proto says they are idempotent, within the caller's deadline.
+ * grpc-js itself never does, because a Connect server always sends headers first.
+ */
+function retried(): Interceptor {
+  return (next) => async (request) => {
+    const isSafe = !request.stream && request.method.idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await next(request);
+      } catch (error) {
+        const isUnavailable = ConnectError.from(error).code === Code.Unavailable;
+        if (!isSafe || !isUnavailable || attempt >= ATTEMPTS_MAX || request.signal.aborted) throw error;
+        await backoff(attempt, request.signal);
+      }
+    }
+  };
+}
+
+/** Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */
+function backoff(attempt: number, signal: AbortSignal): Promise<void> {
+  const delayMs = Math.random() * BACKOFF_FIRST_MS * 2 ** attempt;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, delayMs);
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(ConnectError.from(signal.reason, Code.Canceled));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}

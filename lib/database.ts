@@ -1,0 +1,140 @@
+/** One process's own database: a pool for SQL by hand, an ORM for entities, and its migrations. */
+
+import type { Migration } from '@mikro-orm/migrations';
+import { type EntityClass, type EntityManager, type EntitySchema, MikroORM } from '@mikro-orm/postgresql';
+import { CompiledQuery } from 'kysely';
+import pg from 'pg';
+import { chassisMigrations } from './migrations.ts';
+
+/** Small on purpose: the log's head serializes writers, more of them only wait. */
+const POOL_MAX = 8;
+const CONNECT_TIMEOUT_MS = 5_000;
+const MIGRATION_LOCK = 7_265_001;
+
+/** Runs one statement with `$1` parameters, inside whatever transaction it was made for. */
+export type Query = <Row = Record<string, unknown>>(text: string, values?: unknown[]) => Promise<Row[]>;
+
+type MigrationClass = new (...parameters: ConstructorParameters<typeof Migration>) => Migration;
+export type Migrations = readonly MigrationClass[];
+export type Entities = (EntitySchema | EntityClass<object>)[];
+
+export interface Database {
+  pool: pg.Pool;
+  orm: MikroORM;
+  query: Query;
+  close(): Promise<void>;
+}
+
+/** Opens the database at `url` and brings its tables up to date. */
+export async function openDatabase(
+  url: string,
+  entities: Entities = [],
+  migrations: Migrations = [],
+): Promise<Database> {
+  const pool = new pg.Pool({ connectionString: url, max: POOL_MAX, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  // An idle connection that dies is replaced on its next use; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  const orm: MikroORM = new MikroORM({
+    clientUrl: url,
+    entities,
+    ensureDatabase: false,
+    // A service without entities (its SQL is by hand) is no mistake.
+    discovery: { warnWhenNoEntities: false },
+    pool: { min: 0, max: POOL_MAX },
+    driverOptions: { connectionTimeoutMillis: CONNECT_TIMEOUT_MS },
+  });
+  await migrate(url, pool, [...chassisMigrations, ...migrations]);
+  return {
+    pool,
+    orm,
+    query: queryOf(pool),
+    close: async () => {
+      await orm.close();
+      await pool.end();
+    },
+  };
+}
+
+/** Applies what is missing. The lock makes instances that start together take turns; the Migrator loads only when needed. */
+async function migrate(url: string, pool: pg.Pool, migrations: Migrations): Promise<void> {
+  const names = migrations.map((migration) => migration.name);
+  if (await isMigrated(pool, names)) return;
+  const connection = await pool.connect();
+  try {
+    await connection.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const { Migrator } = await import('@mikro-orm/migrations');
+    const orm = await MikroORM.init({
+      clientUrl: url,
+      entities: [],
+      ensureDatabase: false,
+      discovery: { warnWhenNoEntities: false },
+      extensions: [Migrator],
+      migrations: { migrationsList: [...migrations], snapshot: false, silent: true },
+    });
+    await orm.migrator.up();
+    await orm.close();
+    await connection.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+  } finally {
+    connection.release(true);
+  }
+}
+
+async function isMigrated(pool: pg.Pool, names: string[]): Promise<boolean> {
+  const { rows: tables } = await pool.query("select to_regclass('mikro_orm_migrations') as name");
+  if (tables[0].name === null) return false;
+  const { rows } = await pool.query('select name from mikro_orm_migrations');
+  const applied = new Set(rows.map((row) => row.name));
+  return names.every((name) => applied.has(name));
+}
+
+/** SQL on a pool or on one connection's transaction. */
+export function queryOf(client: Pick<pg.ClientBase, 'query'> | pg.Pool): Query {
+  return async <Row>(text: string, values?: unknown[]) => {
+    const result = await (client as pg.Pool).query(text, values); // both have this overload
+    return result.rows as Row[]; // the caller names the row it selected
+  };
+}
+
+/** SQL inside an entity manager's transaction. */
+export function queryIn(em: EntityManager): Query {
+  return async <Row>(text: string, values: unknown[] = []) => {
+    const result = await em.getKysely().executeQuery(CompiledQuery.raw(text, values));
+    return result.rows as Row[]; // as above
+  };
+}
+
+/**
+ * Runs `body` in one READ COMMITTED transaction on a connection of its own.
+ * @param options.timeoutMs longest any one statement may take; the database ends it, so a caller's deadline reaches it.
+ */
+export async function inTransaction<T>(
+  pool: pg.Pool,
+  options: { timeoutMs: number | undefined },
+  body: (query: Query, client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query(beginWithin(options.timeoutMs));
+    const result = await body(queryOf(client), client);
+    await client.query('commit');
+    return result;
+  } catch (failure) {
+    await client.query('rollback').catch((error: Error) => {
+      broken = error;
+    });
+    throw failure;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** One round trip for both. The number is ours, so it may stand in the text. */
+function beginWithin(timeoutMs: number | undefined): string {
+  return timeoutMs === undefined ? 'begin' : `begin; ${limitStatements(timeoutMs)}`;
+}
+
+/** SQL that ends each later statement of this transaction after `timeoutMs`. */
+export function limitStatements(timeoutMs: number): string {
+  return `set local statement_timeout = ${Math.max(1, Math.floor(timeoutMs))}`;
+}

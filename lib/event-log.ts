@@ -1,0 +1,142 @@
+/**
+ * The process's own log of past-tense facts. Positions are gapless and in commit order: the append takes them from the one-row table
+ * `event_head`, as the last statement of a transaction, and that row's lock lasts until the commit. A reader needs only
+ * `position > $1`.
+ */
+import { create, type DescMessage, type MessageInitShape, toJsonString } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type Event, EventSchema } from '#proto/eventlog/v1/service';
+import type { Query } from './database.ts';
+import { traceparent } from './trace.ts';
+
+/** How long a follower may wait for what another instance of the service has committed. */
+const POLL_MS = 40;
+
+/** A fact about to be appended. */
+export interface NewEvent {
+  type: string;
+  subject: string;
+  actor: string;
+  traceparent: string;
+  json: string;
+}
+
+/** Makes an event of a protobuf message, with the active trace. */
+export function newEvent<D extends DescMessage>(
+  schema: D,
+  about: { subject: string; actor: string; traceparent?: string },
+  message: MessageInitShape<D>,
+): NewEvent {
+  return {
+    type: schema.typeName,
+    subject: about.subject,
+    actor: about.actor,
+    traceparent: about.traceparent ?? traceparent(),
+    json: toJsonString(schema, create(schema, message)),
+  };
+}
+
+/**
+ * Appends events; must be the last statement of its transaction, so that the head is locked for as short as can be.
+ * @returns the position of the last one.
+ */
+export async function append(query: Query, events: NewEvent[]): Promise<bigint> {
+  const [row] = await query<{ last: string }>(
+    `with head as (update event_head set position = position + $1 returning position),
+     appended as (
+       insert into events (position, at, type, subject, actor, traceparent, data)
+       select head.position - $1 + e.n, clock_timestamp(), e.type, e.subject, e.actor, e.traceparent, e.data
+       from head, unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::json[])
+         with ordinality as e (type, subject, actor, traceparent, data, n)
+     )
+     select position as last from head`,
+    [
+      events.length,
+      events.map((event) => event.type),
+      events.map((event) => event.subject),
+      events.map((event) => event.actor),
+      events.map((event) => event.traceparent),
+      events.map((event) => event.json),
+    ],
+  );
+  if (!row) throw new Error('event_head is empty: the database was not migrated');
+  return BigInt(row.last);
+}
+
+/** Events after a position, oldest first. */
+export async function readEvents(
+  query: Query,
+  page: { after: bigint; limit: number; subject?: string | undefined },
+): Promise<Event[]> {
+  const rows = await query<Omit<NewEvent, 'json'> & { position: string; at: Date; json: string }>(
+    `select position, at, type, subject, actor, traceparent, data::text as json from events
+     where position > $1 and ($3::text is null or subject = $3) order by position limit $2`,
+    [page.after, page.limit, page.subject || null],
+  );
+  return rows.map((row) =>
+    create(EventSchema, { ...row, position: BigInt(row.position), at: timestampFromDate(row.at) }),
+  );
+}
+
+/** The position of the newest event; 0 for an empty log. */
+export async function headPosition(query: Query): Promise<bigint> {
+  const [row] = await query<{ position: string }>('select position from event_head');
+  return BigInt(row?.position ?? 0);
+}
+
+/**
+ * Knows where the head is and wakes those who wait for it: at once for what this process commits, within {@link POLL_MS} for what other
+ * instances commit. Polls only while somebody waits.
+ */
+export class LogHead {
+  readonly #query: Query;
+  readonly #waiting = new Set<() => void>();
+  #position = 0n;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(query: Query) {
+    this.#query = query;
+  }
+
+  get position(): bigint {
+    return this.#position;
+  }
+
+  /** Tells of a commit in this process. */
+  advance(position: bigint): void {
+    if (position <= this.#position) return;
+    this.#position = position;
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** Resolves when the head is beyond `position`, after `timeoutMs`, or when the signal aborts. */
+  async waitBeyond(position: bigint, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#position > position || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      signal.addEventListener('abort', done, { once: true });
+      this.#waiting.add(done);
+      this.#poll();
+    });
+  }
+
+  #poll(): void {
+    if (this.#timer || this.#waiting.size === 0) return;
+    this.#timer = setTimeout(async () => {
+      // A database that is away tells nothing new; those who wait read it themselves and meet the error there.
+      await headPosition(this.#query).then(
+        (position) => this.advance(position),
+        () => undefined,
+      );
+      this.#timer = undefined;
+      this.#poll();
+    }, POLL_MS);
+    this.#timer.unref();
+  }
+}

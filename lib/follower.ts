@@ -1,0 +1,220 @@
+/**
+ * Follows another process's log. A batch of events is applied and the position stored in one transaction of the follower's own database,
+ * so each event takes effect exactly once, whatever dies when.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/protobuf';
+import type { Client } from '@connectrpc/connect';
+import type pg from 'pg';
+import type { Event, EventLogService } from '#proto/eventlog/v1/service';
+import { inTransaction, type Query } from './database.ts';
+import type { Logger } from './log.ts';
+
+const BATCH_EVENTS_MAX = 500;
+/** Received and not yet applied; beyond it the stream is not read, and HTTP/2 holds the sender. */
+const BUFFER_EVENTS_MAX = 2_000;
+const RECONNECT_FIRST_MS = 100;
+const RECONNECT_MAX_MS = 2_000;
+/** The sender's heartbeat is a second; this much silence is a dead connection. */
+const SILENCE_MAX_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+
+export interface FollowerLag {
+  source: string;
+  head: bigint;
+  position: bigint;
+}
+
+interface FollowerBase {
+  /** Whose log. */
+  source: string;
+  log: Client<typeof EventLogService>;
+  pool: pg.Pool;
+  logger: Logger;
+}
+
+export interface Applying extends FollowerBase {
+  /** Applies events inside the transaction that stores the position. */
+  apply(events: Event[], query: Query): Promise<void>;
+}
+
+export interface Delivering extends FollowerBase {
+  /** Takes effect outside the database, before the position is stored: so it must be idempotent. */
+  deliver(events: Event[]): Promise<void>;
+}
+
+/** The position was moved by somebody else: a rebuild, or a second follower. */
+class CheckpointMoved extends Error {}
+
+export class Follower {
+  readonly #options: Applying | Delivering;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+  #head = 0n;
+  #position = 0n;
+
+  constructor(options: Applying | Delivering) {
+    this.#options = options;
+  }
+
+  get lag(): FollowerLag {
+    // A heartbeat may be older than what was read after it.
+    return { source: this.#options.source, head: max(this.#head, this.#position), position: this.#position };
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends after the batch at hand. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { source, logger } = this.#options;
+    let pauseMs = RECONNECT_FIRST_MS;
+    while (!signal.aborted) {
+      const before = this.#position;
+      try {
+        await this.#follow();
+      } catch (error) {
+        if (signal.aborted) return;
+        const level = error instanceof CheckpointMoved ? 'info' : 'warn';
+        logger[level]({ source, position: String(this.#position), reason: String(error) }, 'following again');
+      }
+      pauseMs = this.#position > before ? RECONNECT_FIRST_MS : Math.min(pauseMs * 2, RECONNECT_MAX_MS);
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** One connection, from the stored position until it breaks. */
+  async #follow(): Promise<void> {
+    this.#position = await this.#storedPosition();
+    const received = new Received(this.#options.log, this.#position, this.#stopping.signal);
+    try {
+      for (;;) {
+        const { events, head } = await received.take(BATCH_EVENTS_MAX);
+        if (events.length > 0) await this.#take(events);
+        this.#head = head;
+      }
+    } finally {
+      received.close();
+    }
+  }
+
+  async #storedPosition(): Promise<bigint> {
+    const { source, pool } = this.#options;
+    await pool.query('insert into checkpoints (source, position) values ($1, 0) on conflict do nothing', [source]);
+    const { rows } = await pool.query('select position from checkpoints where source = $1', [source]);
+    return BigInt(rows[0].position);
+  }
+
+  async #take(events: Event[]): Promise<void> {
+    const options = this.#options;
+    const last = events.at(-1)?.position ?? this.#position;
+    if (events[0]?.position !== this.#position + 1n)
+      throw new Error(`a gap in the log of ${options.source} after ${this.#position}`);
+    if ('deliver' in options) await options.deliver(events);
+    await inTransaction(options.pool, { timeoutMs: STATEMENT_TIMEOUT_MS }, async (query) => {
+      // First, so that a second follower waits here and then finds the position moved.
+      const moved = await query(
+        'update checkpoints set position = $1, at = now() where source = $2 and position = $3 returning source',
+        [last, options.source, this.#position],
+      );
+      if (moved.length === 0) throw new CheckpointMoved('the checkpoint was moved');
+      if ('apply' in options) await options.apply(events, query);
+    });
+    this.#position = last;
+  }
+}
+
+/** Reads the stream ahead of who applies it, so that batches grow when the follower is behind. */
+class Received {
+  readonly #connection = new AbortController();
+  readonly #unlink: () => void;
+  #events: Event[] = [];
+  #head = 0n;
+  #heard = false;
+  #failure: unknown;
+  #wake: () => void = () => undefined;
+  #resume: () => void = () => undefined;
+  #silence: NodeJS.Timeout | undefined;
+
+  constructor(log: Client<typeof EventLogService>, afterPosition: bigint, signal: AbortSignal) {
+    const abort = () => this.#connection.abort();
+    signal.addEventListener('abort', abort, { once: true });
+    this.#unlink = () => signal.removeEventListener('abort', abort);
+    void this.#read(log, afterPosition);
+  }
+
+  /** Up to `max` events, waiting for the first message; none at a heartbeat. @throws what ended the stream. */
+  async take(max: number): Promise<{ events: Event[]; head: bigint }> {
+    while (this.#events.length === 0 && !this.#heard && this.#failure === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#events.length === 0 && this.#failure !== undefined) throw this.#failure;
+    this.#heard = false;
+    const events = this.#events.splice(0, max);
+    this.#resume();
+    return { events, head: this.#head };
+  }
+
+  close(): void {
+    clearTimeout(this.#silence);
+    this.#unlink();
+    this.#connection.abort();
+    this.#resume();
+  }
+
+  async #read(log: Client<typeof EventLogService>, afterPosition: bigint): Promise<void> {
+    const { signal } = this.#connection;
+    try {
+      this.#expectMore();
+      for await (const { events, headPosition } of log.follow({ afterPosition }, { signal })) {
+        this.#expectMore();
+        this.#events.push(...events);
+        this.#head = headPosition;
+        this.#heard = true;
+        this.#wake();
+        if (this.#events.length >= BUFFER_EVENTS_MAX) await this.#untilTaken();
+        if (signal.aborted) break;
+      }
+      this.#failure = new Error('the stream ended');
+    } catch (error) {
+      this.#failure = error ?? new Error('the stream broke');
+    }
+    this.#wake();
+  }
+
+  async #untilTaken(): Promise<void> {
+    clearTimeout(this.#silence);
+    while (this.#events.length >= BUFFER_EVENTS_MAX && !this.#connection.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#resume = resolve;
+      });
+    }
+    this.#expectMore();
+  }
+
+  #expectMore(): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#connection.abort(new Error('silence')), SILENCE_MAX_MS);
+  }
+}
+
+function max(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
+}
+
+/** The message of an event, or undefined where it is of another type. */
+export function read<D extends DescMessage>(event: Event, schema: D): MessageShape<D> | undefined {
+  if (event.type !== schema.typeName) return undefined;
+  // A newer writer may know fields that we do not.
+  return fromJsonString(schema, event.json, { ignoreUnknownFields: true });
+}

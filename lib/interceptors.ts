@@ -1,0 +1,96 @@
+/** What happens around every call a server answers: its span, its measure, its caller, its errors. */
+
+import type { DescMethod } from '@bufbuild/protobuf';
+import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
+import { NotFoundError, OptimisticLockError } from '@mikro-orm/postgresql';
+import { QueueFull } from './batcher.ts';
+import { callerKey } from './caller.ts';
+import type { Logger } from './log.ts';
+import { callDuration } from './metrics.ts';
+import { Refusal, refusalToConnectError } from './refusal.ts';
+import { InvalidToken, type TokenVerifier } from './token.ts';
+import { inSpan, SpanKind } from './trace.ts';
+
+export function traced(): Interceptor {
+  return (next) => (request) =>
+    inSpan(
+      `${request.service.typeName}/${request.method.name}`,
+      { parent: request.header.get('traceparent'), kind: SpanKind.SERVER },
+      () => next(request),
+    );
+}
+
+export function measured(): Interceptor {
+  return (next) => async (request) => {
+    const end = callDuration.startTimer({ method: `${request.service.typeName}/${request.method.name}` });
+    try {
+      const response = await next(request);
+      end({ code: 'ok' });
+      return response;
+    } catch (error) {
+      end({ code: Code[ConnectError.from(error).code] });
+      throw error;
+    }
+  };
+}
+
+/** Turns every error into a status. What nobody named is logged with its trace id and never shows its text. */
+export function errorsMapped(log: Logger): Interceptor {
+  return (next) => async (request) => {
+    try {
+      return await next(request);
+    } catch (error) {
+      const mapped = toConnectError(error);
+      if (mapped.code === Code.Internal) log.error({ err: error, method: request.method.name }, 'call failed');
+      throw mapped;
+    }
+  };
+}
+
+/** The one place where errors become gRPC statuses. */
+export function toConnectError(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof Refusal) return refusalToConnectError(error);
+  if (error instanceof InvalidToken) return new ConnectError(error.message, Code.Unauthenticated);
+  if (error instanceof NotFoundError) return new ConnectError('there is no such thing', Code.NotFound);
+  if (error instanceof OptimisticLockError) return new ConnectError('it was changed meanwhile', Code.Aborted);
+  if (error instanceof QueueFull) return new ConnectError('too many requests are waiting', Code.ResourceExhausted);
+  return (
+    databaseError(error) ?? new ConnectError('something went wrong here', Code.Internal, undefined, undefined, error)
+  );
+}
+
+const UNAVAILABLE = /^(08|57P0|53)|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/;
+
+/** SQLSTATEs: https://www.postgresql.org/docs/18/errcodes-appendix.html */
+function databaseError(error: unknown): ConnectError | undefined {
+  const code = sqlState(error);
+  if (code === '57014') return new ConnectError('the deadline passed', Code.DeadlineExceeded);
+  if (code === '40001' || code === '40P01') return new ConnectError('it was changed meanwhile', Code.Aborted);
+  if (code === '22P02') return new ConnectError('malformed id or number', Code.InvalidArgument);
+  if (UNAVAILABLE.test(code) || isConnectTimeout(error))
+    return new ConnectError('the database is away', Code.Unavailable);
+  return undefined;
+}
+
+function sqlState(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** pg and pg-pool name these two only by their message. */
+function isConnectTimeout(error: unknown): boolean {
+  return error instanceof Error && /connection timeout|Connection terminated/i.test(error.message);
+}
+
+/** Verifies the bearer token of every call but those of public methods. Who calls is in the context from here on. */
+export function authenticated(verifier: TokenVerifier, publicMethods: readonly DescMethod[]): Interceptor {
+  const open = new Set(publicMethods);
+  const openServices = /^grpc\.(health|reflection)\./;
+  return (next) => async (request) => {
+    const token = request.header.get('authorization')?.replace(/^Bearer /i, '');
+    const isOpen = open.has(request.method) || openServices.test(request.service.typeName);
+    if (token && !isOpen) request.contextValues.set(callerKey, await verifier.verify(token));
+    else if (!isOpen) throw new ConnectError('a bearer token is needed', Code.Unauthenticated);
+    return next(request);
+  };
+}

@@ -1,0 +1,245 @@
+/**
+ * What every process with a gRPC port is made of: configuration, log, traces, metrics, database, migrations, event log, health,
+ * reflection, auth, leases, followers and an orderly end. A service brings its own words and nothing else.
+ */
+import type { AddressInfo } from 'node:net';
+import type { DescMessage, DescMethod, DescService, MessageInitShape } from '@bufbuild/protobuf';
+import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import { fastifyConnectPlugin } from '@connectrpc/connect-fastify';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { fastify } from 'fastify';
+import type { JSONWebKeySet } from 'jose';
+import { EventLogService } from '#proto/eventlog/v1/service';
+import { KeyService } from '#proto/keys/v1/service';
+import { ServerService } from '#proto/server/v1/service';
+import { Health } from '../gen/grpc/health/v1/health_pb.ts';
+import { callerOf } from './caller.ts';
+import { Clients } from './clients.ts';
+import { type Config, ConfigError, type PeerName, readConfig } from './config.ts';
+import { type Database, type Entities, limitStatements, type Migrations, openDatabase, queryIn } from './database.ts';
+import { append, LogHead, type NewEvent, newEvent } from './event-log.ts';
+import { eventLogService } from './event-log-service.ts';
+import type { Follower } from './follower.ts';
+import { healthService } from './health.ts';
+import { authenticated, errorsMapped, measured, traced } from './interceptors.ts';
+import { serverService, takeLease } from './lease.ts';
+import { createLogger, type Logger } from './log.ts';
+import { gauge, measurePool, serveMetrics } from './metrics.ts';
+import { reflect } from './reflection.ts';
+import { readJwk, serviceTokens, TokenVerifier } from './token.ts';
+import { startTracing } from './trace.ts';
+
+const DRAIN_MS = 10_000;
+const DATABASE_WAIT_MS = 30_000;
+const DATABASE_RETRY_MS = 250;
+/** Of a change whose caller named no deadline. */
+const CHANGE_TIMEOUT_MS = 10_000;
+
+/** What the chassis hands to a service. */
+export interface Parts {
+  config: Config;
+  logger: Logger;
+  database: Database;
+  clients: Clients;
+  verifier: TokenVerifier;
+  head: LogHead;
+  /** Changes entities and appends events in one transaction; the caller's deadline reaches the database, and the answer carries the
+   * consistency token. */
+  change<T>(context: HandlerContext, body: (change: Change) => Promise<T>): Promise<T>;
+}
+
+export interface Change {
+  em: EntityManager;
+  /** Appends a past-tense event when the transaction commits. */
+  emit<D extends DescMessage>(schema: D, subject: string, message: MessageInitShape<D>): void;
+}
+
+export interface ServiceParts {
+  services: DescService[];
+  routes(router: ConnectRouter): void;
+  followers?: Follower[];
+  /** Ends what the service started itself; calls have ended by then. */
+  stop?(): Promise<void>;
+}
+
+export interface ServiceDefinition {
+  name: PeerName;
+  entities?: Entities;
+  migrations?: Migrations;
+  /** Methods that need no token. */
+  publicMethods?: readonly DescMethod[];
+  build(parts: Parts): ServiceParts | Promise<ServiceParts>;
+}
+
+export interface RunningService {
+  address: string;
+  metricsPort: number;
+  parts: Parts;
+  stop(): Promise<void>;
+}
+
+/** The whole life of a process: starts, serves, and ends on SIGTERM, SIGINT, or when its supervisor is gone. */
+export async function runService(definition: ServiceDefinition): Promise<void> {
+  let service: RunningService;
+  try {
+    service = await startService(definition, readConfig(definition.name));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(78); // EX_CONFIG of sysexits.h
+  }
+  process.send?.({ ready: service.address });
+  onEnd(() => service.stop());
+}
+
+/** Runs `stop` once, at the first sign that this process shall end, and then ends it. */
+export function onEnd(stop: () => Promise<void>): void {
+  let ending = false;
+  const end = () => {
+    if (ending) return;
+    ending = true;
+    stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.once('SIGTERM', end);
+  process.once('SIGINT', end);
+  process.once('disconnect', end);
+}
+
+/** Starts a service in this process. @param options.accessKeys stands in for asking identity, where there is none. */
+export async function startService(
+  definition: ServiceDefinition,
+  config: Config,
+  options: { accessKeys?: () => Promise<JSONWebKeySet> } = {},
+): Promise<RunningService> {
+  const { name } = definition;
+  const logger = createLogger(name, config.logLevel);
+  const stopTracing = await startTracing(name, config.otlpEndpoint);
+  const serviceKey = await readJwk(config.serviceKeyFile);
+  const clients = new Clients(config.addresses, serviceTokens(serviceKey, name));
+  const verifier = new TokenVerifier(serviceKey, options.accessKeys ?? (() => askForKeys(clients)));
+  const database = await openWhenReady(config.databaseUrl, definition, logger);
+  const head = new LogHead(database.query);
+  const parts: Parts = { config, logger, database, clients, verifier, head, change: changeWith(database, head) };
+  const own = await definition.build(parts);
+  const followers = own.followers ?? [];
+
+  let serving = true;
+  const server = await listen(definition, parts, own, () => serving);
+  const address = config.advertisedAddress ?? server.address;
+  const lease = await takeLease(database.query, address);
+  const metrics = await serveMetrics(config.metricsPort);
+  measurePool(database.pool);
+  for (const follower of followers) measureLag(follower);
+  for (const follower of followers) follower.start();
+  logger.info({ address, metricsPort: metrics.port }, 'serving');
+
+  return {
+    address,
+    metricsPort: metrics.port,
+    parts,
+    stop: async () => {
+      serving = false;
+      await lease.drain();
+      await Promise.all(followers.map((follower) => follower.stop()));
+      await server.close();
+      await own.stop?.();
+      await lease.end();
+      clients.close();
+      await metrics.close();
+      await database.close();
+      await stopTracing();
+      logger.info('ended');
+    },
+  };
+}
+
+async function askForKeys(clients: Clients): Promise<JSONWebKeySet> {
+  const { jwksJson } = await clients.of(KeyService, 'identity').getKeys({});
+  return JSON.parse(jwksJson);
+}
+
+/** A database that is still starting is waited for; one that refuses us is an error at once. */
+async function openWhenReady(url: string, definition: ServiceDefinition, logger: Logger): Promise<Database> {
+  const giveUpAt = Date.now() + DATABASE_WAIT_MS;
+  for (;;) {
+    try {
+      return await openDatabase(url, definition.entities, definition.migrations);
+    } catch (error) {
+      const isStarting = /ECONNREFUSED|57P03|starting up|timeout/.test(`${(error as { code?: string }).code} ${error}`); // only read for its code
+      if (!isStarting || Date.now() > giveUpAt) throw error;
+      logger.info('waiting for the database');
+      await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS));
+    }
+  }
+}
+
+function changeWith(database: Database, head: LogHead): Parts['change'] {
+  return async (context, body) => {
+    const events: NewEvent[] = [];
+    const actor = callerOf(context).id;
+    const { result, position } = await database.orm.em.fork().transactional(async (em) => {
+      const query = queryIn(em);
+      await query(limitStatements(context.timeoutMs() ?? CHANGE_TIMEOUT_MS));
+      const emit: Change['emit'] = (schema, subject, message) => {
+        events.push(newEvent(schema, { subject, actor }, message));
+      };
+      const result = await body({ em, emit });
+      await em.flush();
+      const position = events.length > 0 ? await append(query, events) : undefined;
+      return { result, position };
+    });
+    if (position !== undefined) head.advance(position);
+    tellPosition(context, position ?? head.position);
+    return result;
+  };
+}
+
+/** Puts the consistency token on an answer: a later read that has reached it shows this change. */
+export function tellPosition(context: HandlerContext, position: bigint): void {
+  const service = context.service.typeName.split('.')[1];
+  context.responseHeader.set('consistency-token', `${service}:${position}`);
+}
+
+async function listen(definition: ServiceDefinition, parts: Parts, own: ServiceParts, isServing: () => boolean) {
+  const { config, logger, database, head, verifier } = parts;
+  const mounted = [...own.services, EventLogService, ServerService, Health];
+  const server = fastify({ http2: true, http2SessionTimeout: 0, forceCloseConnections: false });
+  await server.register(fastifyConnectPlugin, {
+    interceptors: [
+      traced(),
+      measured(),
+      errorsMapped(logger),
+      authenticated(verifier, [...(definition.publicMethods ?? []), KeyService.method.getKeys]),
+    ],
+    shutdownTimeoutMs: DRAIN_MS,
+    routes: (router) => {
+      own.routes(router);
+      router.service(EventLogService, eventLogService(database.query, head));
+      router.service(
+        ServerService,
+        serverService(definition.name, database.query, () => (own.followers ?? []).map(({ lag }) => lag)),
+      );
+      router.service(
+        Health,
+        healthService(
+          mounted.map(({ typeName }) => typeName),
+          isServing,
+        ),
+      );
+      reflect(router, mounted);
+    },
+  });
+  await server.listen({ host: config.host, port: config.port });
+  const { address, port } = server.server.address() as AddressInfo; // it listens on TCP
+  return { address: `${address}:${port}`, close: () => server.close() };
+}
+
+function measureLag(follower: Follower): void {
+  const { source } = follower.lag;
+  gauge(`registrar_follower_lag_events_${source}`, `Events of ${source} not applied yet`, () =>
+    Number(follower.lag.head - follower.lag.position),
+  );
+}
