@@ -25,6 +25,7 @@ import {
   type UnaryResponse,
 } from '@connectrpc/connect';
 import { createMethodUrl, runStreamingCall, runUnaryCall } from '@connectrpc/connect/protocol';
+import { findTrailerError } from '@connectrpc/connect/protocol-grpc';
 import * as grpc from '@grpc/grpc-js';
 
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
@@ -253,13 +254,11 @@ function toError(error: unknown, signal: AbortSignal): ConnectError {
   if (error instanceof ConnectError) return error;
   if (signal.aborted) return ConnectError.from(signal.reason, Code.Canceled);
   if (!isStatus(error)) return ConnectError.from(error);
-  return new ConnectError(
-    error.details,
-    error.code as number as Code,
-    copyInto(error.metadata, new Headers()),
-    undefined,
-    error,
-  ); // the same numbers
+  const trailer = copyInto(error.metadata, new Headers());
+  // Details (a Refusal) travel in a trailer of their own.
+  const detailed = trailer.has('grpc-status-details-bin') ? findTrailerError(trailer) : undefined;
+  if (detailed) return detailed;
+  return new ConnectError(error.details, error.code as number as Code, trailer, undefined, error); // the same numbers
 }
 
 function isStatus(error: unknown): error is grpc.StatusObject {

@@ -1,0 +1,4 @@
+import { runService } from '#lib/service';
+import { records } from './records.ts';
+
+await runService(records);

@@ -1,0 +1,102 @@
+/** The calls of records. Each is safe to repeat, and each undo is safe before its step. */
+import type { ServiceImpl } from '@connectrpc/connect';
+import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { requireRole, requireSelfOr } from '#lib/caller';
+import { Refusal } from '#lib/refusal';
+import type { Parts } from '#lib/service';
+import { DropRecordedSchema, EnrollmentRecordedSchema, EnrollmentWithdrawnSchema } from '#proto/records/v1/events';
+import type { RecordEnrollmentRequest, RecordsService } from '#proto/records/v1/service';
+import { Recording, TranscriptEntry } from './transcript.ts';
+
+export function recordsService({ change, database }: Parts): ServiceImpl<typeof RecordsService> {
+  return {
+    async recordEnrollment(request, context) {
+      requireRole(context, 'system');
+      return change(context, async ({ em, emit }) => {
+        const { recording, isNew } = await claim(em, request, 'recorded');
+        if (recording.status === 'withdrawn') {
+          throw new Refusal('enrollment-withdrawn', 'This registration was undone before it was recorded.');
+        }
+        if (!isNew) return {};
+        const entries = request.sections.map((section) => em.create(TranscriptEntry, entryOf(request, section)));
+        emit(EnrollmentRecordedSchema, request.registrationId, {
+          registrationId: request.registrationId,
+          studentId: request.studentId,
+          entries: entries.map((entry) => entry.toMessage()),
+        });
+        return {};
+      });
+    },
+
+    async withdrawEnrollment(request, context) {
+      requireRole(context, 'system');
+      return change(context, async ({ em, emit }) => {
+        const { recording, isNew } = await claim(em, request, 'withdrawn');
+        if (!isNew && recording.status === 'withdrawn') return {};
+        recording.status = 'withdrawn';
+        const entries = await em.find(TranscriptEntry, { registrationId: request.registrationId, status: 'enrolled' });
+        for (const entry of entries) entry.status = 'withdrawn';
+        emit(EnrollmentWithdrawnSchema, request.registrationId, {
+          registrationId: request.registrationId,
+          studentId: recording.studentId,
+          entries: entries.map((entry) => entry.toMessage()),
+        });
+        return {};
+      });
+    },
+
+    async recordDrop(request, context) {
+      requireRole(context, 'system');
+      return change(context, async ({ em, emit }) => {
+        const { studentId, sectionIds } = request;
+        const entries = await em.find(
+          TranscriptEntry,
+          { studentId, sectionId: { $in: sectionIds }, status: 'enrolled' },
+          { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { sectionId: 'asc' } },
+        );
+        if (entries.length === 0) return {};
+        for (const entry of entries) entry.status = 'dropped';
+        emit(DropRecordedSchema, request.registrationId, {
+          registrationId: request.registrationId,
+          studentId,
+          entries: entries.map((entry) => entry.toMessage()),
+        });
+        return {};
+      });
+    },
+
+    async listTranscript({ studentId }, context) {
+      requireSelfOr(context, studentId, 'staff', 'system');
+      const entries = await database.orm.em
+        .fork()
+        .find(
+          TranscriptEntry,
+          { studentId, status: { $ne: 'withdrawn' } },
+          { orderBy: { termId: 'asc', courseId: 'asc', sectionId: 'asc', recordedAt: 'asc' } },
+        );
+      return { entries: entries.map((entry) => entry.toMessage()) };
+    },
+  };
+}
+
+/** Takes the registration's row, locked; makes it with `status` where this call is the first to name the registration. */
+async function claim(
+  em: EntityManager,
+  { registrationId, studentId }: { registrationId: string; studentId: string },
+  status: 'recorded' | 'withdrawn',
+): Promise<{ recording: Recording; isNew: boolean }> {
+  const inserted = await em.execute(
+    `insert into recordings (registration_id, student_id, status) values (?, ?, ?)
+     on conflict do nothing returning registration_id`,
+    [registrationId, studentId, status],
+  );
+  const recording = await em.findOneOrFail(Recording, registrationId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  return { recording, isNew: inserted.length > 0 };
+}
+
+function entryOf(request: RecordEnrollmentRequest, section: RecordEnrollmentRequest['sections'][number]) {
+  const { sectionId, termId, courseId, credits } = section;
+  const { registrationId, studentId } = request;
+  const recordedAt = new Date();
+  return { registrationId, studentId, sectionId, termId, courseId, credits, status: 'enrolled' as const, recordedAt };
+}
