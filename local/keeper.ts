@@ -9,6 +9,8 @@ const backoffMaxMs = 10_000;
 const healthyAfterMs = 30_000;
 const readyPollMs = 50;
 const crashesBeforeReadyMax = 5;
+/** EX_CONFIG of sysexits.h: trying again cannot help. */
+const misconfigured = 'exit code 78';
 
 export interface KeeperOptions {
   /** As people call it. */
@@ -81,7 +83,7 @@ export function keeper(options: KeeperOptions): Keeper {
     while (!(child && (await options.isReady().catch(() => false)))) {
       signal?.throwIfAborted();
       if (stopping.signal.aborted) throw new PlatformError(`${options.name} was stopped before it was ready.`);
-      if (crashes >= crashesMax) throw cannotStart(options, lastEnd);
+      if (crashes >= crashesMax || (crashes > 0 && lastEnd === misconfigured)) throw cannotStart(options, lastEnd);
       if (Date.now() > deadline) throw cannotStart(options, `no answer within ${options.readyTimeoutMs / 1000} s`);
       await sleep(readyPollMs);
     }

@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 
 export interface Lock {
+  /** Once is enough; more does no harm. */
   release(): void;
 }
 
@@ -14,7 +15,7 @@ export function takeLock(file: string): Lock | undefined {
   const database = new DatabaseSync(file);
   try {
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
-    return { release: () => database.close() };
+    return { release: () => void (database.isOpen && database.close()) };
   } catch (failure) {
     database.close();
     if (failure instanceof Error && 'errcode' in failure && failure.errcode === sqliteBusy) return undefined;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A process that cannot be mistaken for a later one of the same number. */
@@ -19,11 +19,17 @@ export function runningProcess(pid: number): RunningProcess | undefined {
 }
 
 function startOnLinux(pid: number): string | undefined {
+  const [state, ...rest] = statOnLinux(pid) ?? [];
+  // Field 22 of the line; a zombie has ended, though nobody has asked how.
+  return state === 'Z' ? undefined : rest[18];
+}
+
+/** What /proc tells of a process, from its third field, the state, on. */
+function statOnLinux(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the command in parentheses and may hold anything; fields 3 (state) and 22 (start) follow it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
+    // The second field is the command in parentheses, which may hold anything.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
   }
@@ -83,4 +89,29 @@ export function send(pid: number, signal: NodeJS.Signals): void {
   } catch (failure) {
     if (!(failure instanceof Error && 'code' in failure && failure.code === 'ESRCH')) throw failure;
   }
+}
+
+/** Sends a signal to a process and everything it started, parents first. */
+export function signalTree(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  const parents = parentsByPid();
+  const tree = [pid];
+  // A loop over a growing list: each process appends its own children.
+  for (const parent of tree) {
+    for (const [child, of] of parents) if (of === parent) tree.push(child);
+  }
+  for (const one of tree) send(one, signal);
+}
+
+function parentsByPid(): Map<number, number> {
+  if (process.platform !== 'linux') {
+    const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/).map(Number));
+    return new Map(rows.map(([pid = 0, parent = 0]) => [pid, parent]));
+  }
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+  return new Map(pids.map((pid) => [pid, Number(statOnLinux(pid)?.[1])]));
 }

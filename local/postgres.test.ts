@@ -1,0 +1,174 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { PlatformError } from './failure.ts';
+import { type Cluster, type ClusterOptions, createDatabases, startCluster } from './postgres.ts';
+import { isRunning, runningProcess } from './running-process.ts';
+
+let folder: string;
+let running: Cluster[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'registrar-postgres-'));
+});
+
+afterEach(async () => {
+  await Promise.all(running.map((cluster) => cluster.stop()));
+  running = [];
+  rmSync(folder, { recursive: true });
+});
+
+async function start(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
+  const cluster = await startCluster({ folder, replicas: 1, ...options });
+  running.push(cluster);
+  return cluster;
+}
+
+async function query<T extends pg.QueryResultRow>(url: string, text: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000, query_timeout: 5_000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return (await client.query<T>(text)).rows;
+  } finally {
+    await Promise.race([client.end(), sleep(1_000)]);
+  }
+}
+
+async function untilTrue(condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await condition().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error('the condition did not become true');
+    await sleep(20);
+  }
+}
+
+const countOn = (url: string) => query<{ count: string }>(url, 'select count(*) from seat');
+const untilCount = (url: string, count: number) =>
+  untilTrue(async () => Number((await countOn(url))[0]?.count) === count);
+
+test('what is written to the primary arrives on every replica, which refuses writes', async () => {
+  const cluster = await start({ replicas: 2 });
+
+  await query(cluster.primaryUrl, 'create table seat (id int); insert into seat values (1), (2)');
+
+  expect(cluster.replicaUrls).toHaveLength(2);
+  for (const url of cluster.replicaUrls) {
+    await untilCount(url, 2);
+    await expect(query(url, 'insert into seat values (3)')).rejects.toThrow(/read-only/);
+  }
+});
+
+test('a second start finds the data, and its replicas follow again', async () => {
+  const first = await start();
+  await query(first.primaryUrl, 'create table seat (id int); insert into seat values (1)');
+  await first.stop();
+  running = [];
+
+  const second = await start();
+
+  await query(second.primaryUrl, 'insert into seat values (2)');
+  await untilCount(second.url('postgres', 'replica-1'), 2);
+});
+
+test('a killed primary comes back under the same URL with everything it had acknowledged', async () => {
+  const cluster = await start();
+  await query(cluster.primaryUrl, 'create table seat (id int); insert into seat values (1)');
+  const pid = cluster.pidOf('primary');
+
+  cluster.kill('primary');
+  await untilTrue(async () => cluster.pidOf('primary') !== pid && cluster.pidOf('primary') !== undefined);
+  await cluster.untilReady('primary');
+
+  expect(await countOn(cluster.primaryUrl)).toEqual([{ count: '1' }]);
+  await query(cluster.primaryUrl, 'insert into seat values (2)');
+  await untilCount(cluster.url('postgres', 'replica-1'), 2);
+});
+
+test('a start after a crash of everything recovers, also when another process got the number in the lock file', async () => {
+  const cluster = await start({ replicas: 0 });
+  await query(cluster.primaryUrl, 'create table seat (id int); insert into seat values (1)');
+  const lockFile = join(folder, 'primary', 'postmaster.pid');
+  const crashed = readFileSync(lockFile, 'utf8').replace(/^\d+/, String(process.ppid));
+  await cluster.stop();
+  running = [];
+  writeFileSync(lockFile, crashed);
+
+  const second = await start({ replicas: 0 });
+
+  expect(await countOn(second.primaryUrl)).toEqual([{ count: '1' }]);
+});
+
+test('a replica that was away too long is copied anew at the next start', async () => {
+  const first = await start();
+  await first.stopMember('replica-1');
+  await query(first.primaryUrl, `create table seat (id int); select pg_drop_replication_slot('replica_1')`);
+  await first.stop();
+  running = [];
+
+  const second = await start();
+
+  await query(second.primaryUrl, 'insert into seat values (1)');
+  await untilCount(second.url('postgres', 'replica-1'), 1);
+});
+
+test('a paused replica does not answer, lags, and catches up when it goes on', async () => {
+  const cluster = await start();
+  const replica = cluster.url('postgres', 'replica-1');
+
+  cluster.pause('replica-1');
+  await query(cluster.primaryUrl, 'create table seat (id int); insert into seat values (1)');
+  await expect(countOn(replica)).rejects.toThrow();
+
+  cluster.resume('replica-1');
+  await untilCount(replica, 1);
+});
+
+test('stop leaves no process, even with a paused member', async () => {
+  const cluster = await start();
+  const processes = cluster.members.map((member) => runningProcess(cluster.pidOf(member) ?? 0));
+  cluster.pause('replica-1');
+
+  await cluster.stop();
+  running = [];
+
+  expect(processes).not.toContain(undefined);
+  expect(processes.filter((one) => one && isRunning(one))).toEqual([]);
+});
+
+test('the password is random, kept in a file for its owner only, and needed', async () => {
+  const cluster = await start({ replicas: 0 });
+  const password = readFileSync(join(folder, 'password'), 'utf8');
+
+  expect(statSync(join(folder, 'password')).mode & 0o777).toBe(0o600);
+  expect(password).toMatch(/^[0-9a-f]{48}$/);
+  await expect(query(cluster.primaryUrl.replace(password, 'wrong'), 'select 1')).rejects.toThrow(/password/);
+});
+
+test('it runs in a folder that only its owner may enter and in one that everybody may', async () => {
+  for (const mode of [0o700, 0o755, 0o700]) {
+    chmodSync(folder, mode);
+    const cluster = await startCluster({ folder: join(folder, 'cluster'), replicas: 1 });
+    await query(cluster.primaryUrl, 'create table if not exists seat (id int)');
+    await cluster.stop();
+  }
+});
+
+test('a folder in use is refused in one sentence', async () => {
+  await start({ replicas: 0 });
+
+  await expect(startCluster({ folder, replicas: 0 })).rejects.toThrow(PlatformError);
+});
+
+test('each database is created once', async () => {
+  const cluster = await start({ replicas: 0 });
+
+  await createDatabases(cluster, ['billing', 'views']);
+  await createDatabases(cluster, ['billing', 'views', 'identity']);
+
+  const names = await query<{ current_database: string }>(cluster.url('identity'), 'select current_database()');
+  expect(names).toEqual([{ current_database: 'identity' }]);
+});

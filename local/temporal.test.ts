@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { PlatformError } from './failure.ts';
+import { startTemporal, type Temporal } from './temporal.ts';
+
+let folder: string;
+let server: Temporal | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'registrar-temporal-'));
+});
+
+afterEach(async () => {
+  await server?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function withClient<T>(address: string, body: (client: Client) => Promise<T>): Promise<T> {
+  const connection = await Connection.connect({ address });
+  try {
+    return await body(new Client({ connection }));
+  } finally {
+    await connection.close();
+  }
+}
+
+const studentId = defineSearchAttributeKey('StudentId', 'KEYWORD');
+
+function startEnroll(client: Client): Promise<unknown> {
+  return client.workflow.start('enroll', {
+    taskQueue: 'nobody',
+    workflowId: 'enroll/1',
+    typedSearchAttributes: [{ key: studentId, value: 'student-001' }],
+  });
+}
+
+test('a workflow outlives a killed server and a second start, and is found by its student', async () => {
+  server = await startTemporal({ folder });
+  await withClient(server.address, startEnroll);
+  server.server?.signal('SIGKILL');
+  await server.stop();
+
+  server = await startTemporal({ folder });
+
+  const found = await withClient(server.address, async (client) =>
+    (await Array.fromAsync(client.workflow.list({ query: 'StudentId = "student-001"' }))).map((one) => one.workflowId),
+  );
+  expect(found).toEqual(['enroll/1']);
+});
+
+test('the Web UI answers', async () => {
+  server = await startTemporal({ folder });
+
+  const response = await fetch(`${server.uiUrl}/`);
+
+  expect(response.status).toBe(200);
+  expect(await response.text()).toContain('<html');
+});
+
+test('a server that runs already is used, and left running', async () => {
+  const address = inject('temporalAddress');
+
+  const theirs = await startTemporal({ folder, address });
+  expect(theirs).toMatchObject({ address, server: undefined });
+  await theirs.stop();
+
+  await withClient(address, (client) => client.workflowService.getSystemInfo({}));
+});
+
+test('an address where no server answers is refused in one sentence', async () => {
+  await expect(startTemporal({ folder, address: '127.0.0.1:9' })).rejects.toThrow(
+    'No Temporal server answers at 127.0.0.1:9: start it, or unset TEMPORAL_ADDRESS.',
+  );
+});
+
+test('without Temporal, a download and Go, one sentence says what to do', async () => {
+  const search = { environment: { PATH: folder, XDG_CACHE_HOME: folder }, downloadSite: 'http://127.0.0.1:9' };
+
+  const failure = await startTemporal({ folder, ...search }).catch((error: unknown) => error);
+
+  expect(failure).toBeInstanceOf(PlatformError);
+  expect(String(failure)).toMatch(/Temporal is missing: .* Install Go .* start again\.$/);
+});
