@@ -82,7 +82,8 @@ export class Follower {
         await this.#follow();
       } catch (error) {
         if (signal.aborted) return;
-        const level = error instanceof CheckpointMoved ? 'info' : 'warn';
+        // Two instances that follow for one database take turns this way.
+        const level = error instanceof CheckpointMoved ? 'debug' : 'warn';
         logger[level]({ source, position: String(this.#position), reason: String(error) }, 'following again');
       }
       pauseMs = this.#position > before ? RECONNECT_FIRST_MS : Math.min(pauseMs * 2, RECONNECT_MAX_MS);

@@ -1,0 +1,197 @@
+/**
+ * The seat decision. Requests queue here; up to {@link BATCH_MAX} at a time go into one transaction that locks the students, then the
+ * sections, decides, and writes everything with one statement. Any number of instances may do so on one database.
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import type pg from 'pg';
+import { Batcher } from '#lib/batcher';
+import { inTransaction, type Query } from '#lib/database';
+import { append, headPosition, type LogHead, newEvent } from '#lib/event-log';
+import { RegistrationDecidedSchema } from '#proto/enrollment/v1/events';
+import type { Registration } from '#proto/enrollment/v1/registration';
+import type { RegisterRequest, ValidateResponse } from '#proto/enrollment/v1/service';
+import { decideAll } from './decide.ts';
+import type { FactsCache } from './facts.ts';
+import { batchSize, decisionLatency } from './measures.ts';
+import { findRegistrations, registrationOf, requestText, type StoredRegistration } from './registration.ts';
+import { lockStudents, readSnapshot } from './snapshot.ts';
+import { enrollmentsAfter, seatsAfter, writeDecided } from './write.ts';
+
+const BATCH_MAX = 64;
+const IN_FLIGHT_MAX = 2;
+const QUEUE_MAX = 4_000;
+const STATEMENT_TIMEOUT_MS = 5_000;
+
+export interface Ask {
+  /** Normalized; see registration.ts. */
+  request: RegisterRequest;
+  /** Account that asks, for the log. */
+  actor: string;
+  traceparent: string;
+  /** Epoch milliseconds; who waits no longer is not decided any more. */
+  deadline: number;
+}
+
+export interface Answer {
+  registration: Registration;
+  /** In this service's log, at or after the decision. */
+  position: bigint;
+}
+
+export class Engine {
+  readonly #pool: pg.Pool;
+  readonly #cache: FactsCache;
+  readonly #head: LogHead;
+  readonly #batcher: Batcher<Ask, Answer>;
+
+  constructor({ pool, cache, head }: { pool: pg.Pool; cache: FactsCache; head: LogHead }) {
+    this.#pool = pool;
+    this.#cache = cache;
+    this.#head = head;
+    this.#batcher = new Batcher({
+      batchMax: BATCH_MAX,
+      inFlightMax: IN_FLIGHT_MAX,
+      queueMax: QUEUE_MAX,
+      onBatch: (size) => batchSize.observe(size),
+      run: (asks) => this.#decide(asks),
+    });
+  }
+
+  get waiting(): number {
+    return this.#batcher.waiting;
+  }
+
+  /** @throws QueueFull; ALREADY_EXISTS for an id that was used for something else; DEADLINE_EXCEEDED. */
+  async register(ask: Ask): Promise<Answer> {
+    const end = decisionLatency.startTimer();
+    try {
+      return await this.#batcher.submit(ask);
+    } finally {
+      end();
+    }
+  }
+
+  /** What `register` would decide now. */
+  async validate(request: RegisterRequest, timeoutMs: number | undefined): Promise<ValidateResponse['registration']> {
+    return inTransaction(this.#pool, { timeoutMs }, async (query) => {
+      const snapshot = await readSnapshot(query, this.#cache, [request], { lock: false });
+      const [decision] = decideAll(snapshot, [request], new Date()).decisions;
+      return decision && registrationOf(request, decision, new Date());
+    });
+  }
+
+  /** Each student once a transaction, so that a request sees what the same student's earlier one has written. */
+  async #decide(asks: Ask[]): Promise<(Answer | Error)[]> {
+    const late = new ConnectError('the deadline passed before the request was decided', Code.DeadlineExceeded);
+    const answers = new Map<Ask, Answer | Error>();
+    for (const round of rounds(asks)) {
+      const now = Date.now();
+      const inTime = round.filter(({ deadline }) => deadline > now);
+      if (inTime.length > 0) for (const [ask, answer] of await this.#decideRound(inTime)) answers.set(ask, answer);
+    }
+    return asks.map((ask) => answers.get(ask) ?? late);
+  }
+
+  /** A round that fails is tried again one by one, so that one bad request fails alone. */
+  async #decideRound(asks: Ask[]): Promise<Map<Ask, Answer | Error>> {
+    try {
+      return await this.#transact(asks);
+    } catch (error) {
+      if (asks.length === 1 || !isOfOneRequest(error)) return new Map(asks.map((ask) => [ask, asError(error)]));
+    }
+    const answers = new Map<Ask, Answer | Error>();
+    for (const ask of asks) {
+      const alone = await this.#transact([ask]).catch((error: unknown) => new Map([[ask, asError(error)]]));
+      answers.set(ask, alone.get(ask) ?? new Error('a request was not answered'));
+    }
+    return answers;
+  }
+
+  async #transact(asks: Ask[]): Promise<Map<Ask, Answer | Error>> {
+    const { answers, position } = await inTransaction(this.#pool, { timeoutMs: timeLeft(asks) }, async (query) => {
+      await lockStudents(
+        query,
+        asks.map(({ request }) => request.studentId),
+      );
+      const known = await findRegistrations(
+        query,
+        asks.map(({ request }) => request.registrationId),
+      );
+      const fresh = asks.filter(({ request }) => !known.has(request.registrationId));
+      const position = fresh.length > 0 ? await this.#decideFresh(query, fresh, known) : await headPosition(query);
+      return { answers: answerAll(asks, known, position), position };
+    });
+    this.#head.advance(position);
+    return answers;
+  }
+
+  /** Decides and writes what was not decided before, and adds it to `known`. */
+  async #decideFresh(query: Query, asks: Ask[], known: Map<string, StoredRegistration>): Promise<bigint> {
+    const requests = asks.map(({ request }) => request);
+    const now = new Date();
+    const snapshot = await readSnapshot(query, this.#cache, requests, { lock: true });
+    const decided = decideAll(snapshot, requests, now);
+    const written = asks.map((ask, index) => {
+      const decision = decided.decisions[index];
+      if (!decision) throw new Error('a request was not decided');
+      const registration = registrationOf(ask.request, decision, now);
+      const request = requestText(ask.request);
+      known.set(registration.id, { studentId: registration.studentId, request, registration });
+      return { ...ask, registration };
+    });
+    await writeDecided(query, { written, decided, now });
+    return append(
+      query,
+      written.map(({ actor, traceparent, registration }) =>
+        newEvent(
+          RegistrationDecidedSchema,
+          { subject: registration.id, actor, traceparent },
+          {
+            registration,
+            enrollments: enrollmentsAfter(registration, decided),
+            seats: seatsAfter(registration, decided),
+          },
+        ),
+      ),
+    );
+  }
+}
+
+/** Splits asks so that no student is twice in a round, and keeps the order of each student's. */
+function rounds(asks: Ask[]): Ask[][] {
+  const split: Ask[][] = [];
+  const count = new Map<string, number>();
+  for (const ask of asks) {
+    const round = count.get(ask.request.studentId) ?? 0;
+    count.set(ask.request.studentId, round + 1);
+    split[round] ??= [];
+    split[round].push(ask);
+  }
+  return split;
+}
+
+function answerAll(asks: Ask[], known: Map<string, StoredRegistration>, position: bigint): Map<Ask, Answer | Error> {
+  return new Map<Ask, Answer | Error>(
+    asks.map((ask): [Ask, Answer | Error] => {
+      const stored = known.get(ask.request.registrationId);
+      if (!stored) return [ask, new Error('a registration was not stored')];
+      if (stored.request === requestText(ask.request)) return [ask, { registration: stored.registration, position }];
+      return [ask, new ConnectError('this registration id was used for another request', Code.AlreadyExists)];
+    }),
+  );
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** The whole batch may take as long as the most patient of those who wait. */
+function timeLeft(asks: Ask[]): number {
+  const latest = Math.max(...asks.map(({ deadline }) => deadline));
+  return Math.min(Math.max(latest - Date.now(), 1), STATEMENT_TIMEOUT_MS);
+}
+
+/** Data (22), integrity (23) and serialization (40): SQLSTATE classes that another request of the batch may have caused. */
+function isOfOneRequest(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(22|23|40)/.test(String(error.code));
+}

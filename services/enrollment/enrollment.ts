@@ -1,0 +1,23 @@
+/** The enrollment service, put together. */
+import { gauge } from '#lib/metrics';
+import type { ServiceDefinition } from '#lib/service';
+import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { Engine } from './engine.ts';
+import { FactsCache } from './facts.ts';
+import { followers } from './followers.ts';
+import { migrations } from './migrations/all.ts';
+import { enrollmentService } from './service.ts';
+
+export const enrollment: ServiceDefinition = {
+  name: 'enrollment',
+  migrations,
+  build: (parts) => {
+    const engine = new Engine({ pool: parts.database.pool, cache: new FactsCache(), head: parts.head });
+    gauge('registrar_decision_queue_length', 'Registrations that wait to be decided', () => engine.waiting);
+    return {
+      services: [EnrollmentService],
+      routes: (router) => router.service(EnrollmentService, enrollmentService(parts, engine)),
+      followers: followers(parts),
+    };
+  },
+};

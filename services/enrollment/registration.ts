@@ -1,0 +1,114 @@
+/** Registrations as they are stored: the request, to tell a repeat from another request under the same id, and what became of it. */
+import { create, fromJson, type JsonValue, toJsonString } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Query } from '#lib/database';
+import { Refusal } from '#lib/refusal';
+import {
+  Action,
+  type Enrollment,
+  EnrollmentSchema,
+  Materials,
+  Mode,
+  Outcome,
+  type Registration,
+  RegistrationSchema,
+  type SeatCount,
+  SeatCountSchema,
+  RegistrationStatus as Status,
+} from '#proto/enrollment/v1/registration';
+import { type RegisterRequest, RegisterRequestSchema } from '#proto/enrollment/v1/service';
+import { type Decision, isGranted } from './decide.ts';
+import type { Section } from './section.ts';
+
+const ITEMS_MAX = 20;
+const PAYMENT_METHOD_LENGTH_MAX = 200;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The request with defaults filled in, so that equal requests are equal. @throws INVALID_ARGUMENT, or a Refusal. */
+export function normalized(request: RegisterRequest): RegisterRequest {
+  const { adds, drops, registrationId } = request;
+  const sectionIds = [...adds.map(({ sectionId }) => sectionId), ...drops];
+  const fault = (sentence: string) => new ConnectError(sentence, Code.InvalidArgument);
+  if (!UUID.test(registrationId)) throw fault('registration_id must be a UUID in lower case');
+  if (!request.studentId) throw fault('student_id is missing');
+  if (sectionIds.length === 0) throw fault('a registration names at least one section');
+  if (adds.length > ITEMS_MAX || drops.length > ITEMS_MAX)
+    throw fault(`at most ${ITEMS_MAX} adds and ${ITEMS_MAX} drops`);
+  if (new Set(sectionIds).size < sectionIds.length) throw fault('a registration names each section once');
+  if (request.paymentMethod.length > PAYMENT_METHOD_LENGTH_MAX) throw fault('payment_method is too long');
+  const mode = request.mode || Mode.EACH;
+  if (mode === Mode.ALL_OR_NOTHING && adds.length > 0 && drops.length > 0) {
+    // Such a swap must keep the old seat until the new one is confirmed, which a drop of this service does not.
+    throw new Refusal(
+      'swap-not-offered',
+      'Adds and drops cannot be all or nothing together yet.',
+      'Use mode each, or two requests.',
+    );
+  }
+  return { ...request, mode, materials: request.materials || Materials.NONE };
+}
+
+/** Equal text means an equal request. */
+export function requestText(request: RegisterRequest): string {
+  return toJsonString(RegisterRequestSchema, request);
+}
+
+export function registrationOf(request: RegisterRequest, decision: Decision, now: Date): Registration {
+  const { registrationId: id, studentId, mode, materials, paymentMethod } = request;
+  const at = timestampFromDate(now);
+  const isEnded = decision.status !== Status.PENDING;
+  const { status, items } = decision;
+  const base = { id, studentId, mode, materials, paymentMethod, status, items, requestedAt: at };
+  return create(RegistrationSchema, isEnded ? { ...base, endedAt: at } : base);
+}
+
+export function registrationText(registration: Registration): string {
+  return toJsonString(RegistrationSchema, registration);
+}
+
+export function registrationFrom(json: JsonValue): Registration {
+  return fromJson(RegistrationSchema, json, { ignoreUnknownFields: true });
+}
+
+export interface StoredRegistration {
+  studentId: string;
+  request: string;
+  registration: Registration;
+}
+
+/** The registrations among these ids that exist. */
+export async function findRegistrations(
+  query: Query,
+  ids: readonly string[],
+): Promise<Map<string, StoredRegistration>> {
+  const rows = await query<{ id: string; student_id: string; request: string; body: JsonValue }>(
+    'select id, student_id, request::text as request, body from registrations where id = any($1::uuid[])',
+    [ids],
+  );
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      { studentId: row.student_id, request: row.request, registration: registrationFrom(row.body) },
+    ]),
+  );
+}
+
+/** The enrollments that a registration's items made or ended. */
+export function enrollmentsOf(registration: Registration, waitlistNumber: (sectionId: string) => bigint): Enrollment[] {
+  const { studentId, id } = registration;
+  return registration.items.filter(isGranted).map(({ sectionId, outcome, action, enrolledBy }) =>
+    create(EnrollmentSchema, {
+      studentId,
+      sectionId,
+      registrationId: action === Action.DROP && enrolledBy ? enrolledBy : id,
+      outcome,
+      waitlistNumber: outcome === Outcome.WAITLISTED ? waitlistNumber(sectionId) : 0n,
+    }),
+  );
+}
+
+export function seatCountOf(section: Section): SeatCount {
+  const { facts, capacity, overLimit, taken, waitlisted, version } = section;
+  return create(SeatCountSchema, { sectionId: facts.id, capacity: capacity + overLimit, taken, waitlisted, version });
+}

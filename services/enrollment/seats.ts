@@ -1,0 +1,177 @@
+/**
+ * What the saga does to a registration after it was decided, and what a student may still undo. Each call locks the student, then the
+ * registration, so that a cancel and a confirm take turns; each is safe to repeat.
+ */
+import type { JsonValue } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Query } from '#lib/database';
+import { type NewEvent, newEvent } from '#lib/event-log';
+import { Refusal } from '#lib/refusal';
+import { wordOf } from '#lib/words';
+import {
+  CancellationRequestedSchema,
+  RegistrationCompletedSchema,
+  RegistrationProgressedSchema,
+  RegistrationUndoneSchema,
+} from '#proto/enrollment/v1/events';
+import {
+  Mode,
+  Outcome,
+  type Registration,
+  RegistrationStatusSchema,
+  RegistrationStatus as Status,
+} from '#proto/enrollment/v1/registration';
+import { enrollmentsOf, registrationFrom, registrationText } from './registration.ts';
+import { changeSeats } from './seat-count.ts';
+import { lockStudents } from './snapshot.ts';
+
+type AddsState = 'none' | 'reserved' | 'confirmed' | 'released';
+type DropsState = 'none' | 'open' | 'finished';
+
+/** A registration, locked. */
+export interface Locked {
+  registration: Registration;
+  addsState: AddsState;
+  dropsState: DropsState;
+  cancelRequested: boolean;
+}
+
+/** Who causes a change, for the log. */
+export interface Cause {
+  actor: string;
+  now: Date;
+}
+
+/** Locks a registration and its student. @throws NOT_FOUND */
+export async function lockRegistration(query: Query, id: string): Promise<Locked> {
+  const [owner] = await query<{ student_id: string }>('select student_id from registrations where id = $1', [id]);
+  if (!owner) throw new ConnectError(`there is no registration ${id}`, Code.NotFound);
+  await lockStudents(query, [owner.student_id]);
+  const [row] = await query<{
+    body: JsonValue;
+    adds_state: AddsState;
+    drops_state: DropsState;
+    cancel_requested: boolean;
+  }>('select body, adds_state, drops_state, cancel_requested from registrations where id = $1 for no key update', [id]);
+  if (!row) throw new ConnectError(`there is no registration ${id}`, Code.NotFound);
+  return {
+    registration: registrationFrom(row.body),
+    addsState: row.adds_state,
+    dropsState: row.drops_state,
+    cancelRequested: row.cancel_requested,
+  };
+}
+
+/** The saga takes charge. @throws Refusal `released` or `cancelled` */
+export function reserveSeats({ addsState, cancelRequested }: Locked): void {
+  if (addsState === 'released') throw new Refusal('released', 'The seats of this registration were given back.');
+  if (addsState === 'reserved' && cancelRequested)
+    throw new Refusal('cancelled', 'The student cancelled this registration.');
+}
+
+/** Reserved seats become enrolled. @throws Refusal `released` or `cancelled` */
+export async function confirmSeats(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
+  reserveSeats(locked);
+  if (locked.addsState !== 'reserved') return [];
+  const { registration } = locked;
+  for (const item of registration.items) if (item.outcome === Outcome.RESERVED) item.outcome = Outcome.ENROLLED;
+  await query("update enrollments set status = 'enrolled' where registration_id = $1 and status = 'reserved'", [
+    registration.id,
+  ]);
+  return settle(query, { ...locked, addsState: 'confirmed' }, cause);
+}
+
+/** Seats go back, and the registration ends as undone, or as cancelled where the student had asked. */
+export async function releaseSeats(query: Query, locked: Locked, reason: string, cause: Cause): Promise<NewEvent[]> {
+  if (locked.addsState !== 'reserved') return [];
+  const { registration } = locked;
+  const undone = registration.items.filter((item) => isUndone(registration, item.outcome));
+  for (const item of undone) {
+    item.outcome = Outcome.RELEASED;
+    item.waitlistPosition = 0;
+  }
+  registration.reason = locked.cancelRequested ? 'cancelled' : reason;
+  const released = await query<{ section_id: string; was_waiting: boolean }>(
+    `update enrollments e set status = 'released', waitlist_number = null
+     from enrollments old
+     where e.registration_id = $1 and e.section_id = any($2) and old.registration_id = e.registration_id
+       and old.section_id = e.section_id and old.status in ('reserved', 'waitlisted')
+     returning e.section_id, old.status = 'waitlisted' as was_waiting`,
+    [registration.id, undone.map(({ sectionId }) => sectionId)],
+  );
+  const seats = await changeSeats(
+    query,
+    released.map(({ section_id: sectionId, was_waiting: wasWaiting }) =>
+      wasWaiting ? { sectionId, taken: 0, waitlisted: -1 } : { sectionId, taken: -1, waitlisted: 0 },
+    ),
+  );
+  const ended = { ...locked, addsState: 'released' as const };
+  await store(query, ended, cause);
+  const enrollments = enrollmentsOf(registration, () => 0n).filter(({ outcome }) => outcome === Outcome.RELEASED);
+  return [newEvent(RegistrationUndoneSchema, about(registration, cause), { registration, enrollments, seats })];
+}
+
+/** All or nothing undoes places on waitlists too; otherwise they stay: they cost nothing and were granted on their own. */
+function isUndone({ mode }: Registration, outcome: Outcome): boolean {
+  return outcome === Outcome.RESERVED || (mode === Mode.ALL_OR_NOTHING && outcome === Outcome.WAITLISTED);
+}
+
+/** The drops of a registration are settled. */
+export async function finishDrops(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
+  if (locked.dropsState !== 'open') return [];
+  return settle(query, { ...locked, dropsState: 'finished' }, cause);
+}
+
+/** @throws Refusal `registration-ended` */
+export async function requestCancellation(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
+  const { registration, addsState, cancelRequested } = locked;
+  if (addsState !== 'reserved') {
+    throw new Refusal(
+      'registration-ended',
+      'This registration has ended; there is nothing left to cancel.',
+      'Drop the section instead.',
+    );
+  }
+  if (cancelRequested) return [];
+  await query('update registrations set cancel_requested = true where id = $1', [registration.id]);
+  const { id: registrationId, studentId } = registration;
+  return [newEvent(CancellationRequestedSchema, about(registration, cause), { registrationId, studentId })];
+}
+
+/** Stores what has changed and tells of it: completed when nothing is open any more. */
+async function settle(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
+  const { registration } = locked;
+  await store(query, locked, cause);
+  const enrollments = enrollmentsOf(registration, () => 0n).filter(({ outcome }) => outcome !== Outcome.WAITLISTED);
+  const schema = registration.status === Status.PENDING ? RegistrationProgressedSchema : RegistrationCompletedSchema;
+  return [newEvent(schema, about(registration, cause), { registration, enrollments })];
+}
+
+async function store(query: Query, { registration, addsState, dropsState }: Locked, { now }: Cause): Promise<void> {
+  const isOpen = addsState === 'reserved' || dropsState === 'open';
+  if (!isOpen) {
+    registration.status = endOf(registration, addsState);
+    registration.endedAt = timestampFromDate(now);
+  }
+  await query(
+    'update registrations set status = $2, adds_state = $3, drops_state = $4, body = $5, ended_at = $6 where id = $1',
+    [
+      registration.id,
+      wordOf(RegistrationStatusSchema, registration.status),
+      addsState,
+      dropsState,
+      registrationText(registration),
+      isOpen ? null : now,
+    ],
+  );
+}
+
+function endOf(registration: Registration, addsState: AddsState): Status {
+  if (addsState !== 'released') return Status.COMPLETED;
+  return registration.reason === 'cancelled' ? Status.CANCELLED : Status.UNDONE;
+}
+
+function about({ id }: Registration, { actor }: Cause): { subject: string; actor: string } {
+  return { subject: id, actor };
+}

@@ -1,0 +1,88 @@
+/** Writes what a batch decided, with one statement, and shapes the facts its events tell. */
+import type { Query } from '#lib/database';
+import { wordOf } from '#lib/words';
+import {
+  Action,
+  type Enrollment,
+  Outcome,
+  OutcomeSchema,
+  type Registration,
+  RegistrationStatusSchema,
+  type SeatCount,
+  RegistrationStatus as Status,
+} from '#proto/enrollment/v1/registration';
+import type { RegisterRequest } from '#proto/enrollment/v1/service';
+import { type Decided, isGranted, needsSaga } from './decide.ts';
+import { enrollmentsOf, registrationText, requestText, seatCountOf } from './registration.ts';
+import type { Section } from './section.ts';
+
+export interface DecidedBatch {
+  written: { request: RegisterRequest; registration: Registration }[];
+  decided: Decided;
+  now: Date;
+}
+
+const WRITE = `
+  with registered as (
+    insert into registrations (id, student_id, status, adds_state, drops_state, request, body, requested_at, ended_at)
+    select r.id, r.student_id, r.status, r.adds_state, r.drops_state, r.request, r.body, $8,
+      case when r.status = 'pending' then null else $8 end
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[])
+      as r (id, student_id, status, adds_state, drops_state, request, body)
+  ), dropped as (
+    update enrollments e set status = case when e.status = 'waitlisted' then 'released' else 'dropped' end, waitlist_number = null
+    from unnest($9::text[], $10::text[]) as d (student_id, section_id)
+    where e.student_id = d.student_id and e.section_id = d.section_id and e.status in ('enrolled', 'waitlisted')
+  ), enrolled as (
+    insert into enrollments (registration_id, section_id, student_id, status, waitlist_number)
+    select * from unnest($11::uuid[], $12::text[], $13::text[], $14::text[], $15::bigint[])
+  )
+  update sections s set taken = n.taken, waitlisted = n.waitlisted, waitlist_next = n.waitlist_next, version = n.version
+  from unnest($16::text[], $17::int[], $18::int[], $19::bigint[], $20::bigint[])
+    as n (id, taken, waitlisted, waitlist_next, version)
+  where s.id = n.id`;
+
+export async function writeDecided(query: Query, { written, decided, now }: DecidedBatch): Promise<void> {
+  const registrations = written.map(({ registration }) => registration);
+  const granted = registrations.flatMap((registration) =>
+    registration.items.filter(isGranted).map((item) => ({ registration, item })),
+  );
+  const drops = granted.filter(({ item }) => item.action === Action.DROP);
+  const adds = granted.filter(({ item }) => item.action === Action.ADD);
+  const sections = [...decided.sections.values()];
+  await query(WRITE, [
+    registrations.map(({ id }) => id),
+    registrations.map(({ studentId }) => studentId),
+    registrations.map(({ status }) => wordOf(RegistrationStatusSchema, status)),
+    registrations.map(({ items }) => (items.some(({ outcome }) => outcome === Outcome.RESERVED) ? 'reserved' : 'none')),
+    registrations.map(({ items }) =>
+      items.some((item) => item.action === Action.DROP && needsSaga(item)) ? 'open' : 'none',
+    ),
+    written.map(({ request }) => requestText(request)),
+    registrations.map(registrationText),
+    now,
+    drops.map(({ registration }) => registration.studentId),
+    drops.map(({ item }) => item.sectionId),
+    adds.map(({ registration }) => registration.id),
+    adds.map(({ item }) => item.sectionId),
+    adds.map(({ registration }) => registration.studentId),
+    adds.map(({ item }) => wordOf(OutcomeSchema, item.outcome)),
+    adds.map(({ registration, item }) => decided.waitlistNumbers.get(`${registration.id}/${item.sectionId}`) ?? null),
+    sections.map(({ facts }) => facts.id),
+    sections.map(({ taken }) => taken),
+    sections.map(({ waitlisted }) => waitlisted),
+    sections.map(({ waitlistNext }) => waitlistNext),
+    sections.map(({ version }) => version),
+  ]);
+}
+
+/** Seats of the sections that a registration touched, as they are after the batch. */
+export function seatsAfter(registration: Registration, { sections }: Decided): SeatCount[] {
+  if (registration.status === Status.REFUSED) return [];
+  const touched = registration.items.filter(isGranted).map(({ sectionId }) => sections.get(sectionId));
+  return touched.filter((section): section is Section => section !== undefined).map(seatCountOf);
+}
+
+export function enrollmentsAfter(registration: Registration, { waitlistNumbers }: Decided): Enrollment[] {
+  return enrollmentsOf(registration, (sectionId) => waitlistNumbers.get(`${registration.id}/${sectionId}`) ?? 0n);
+}
