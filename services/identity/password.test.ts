@@ -1,0 +1,41 @@
+import { parseOptions } from '@node-rs/argon2';
+import { expect, test } from 'vitest';
+import { QueueFull } from '#lib/batcher';
+import { openPasswords } from './password.ts';
+
+const { signal } = new AbortController();
+
+test('a password is kept as argon2id with the parameters OWASP asks for', async () => {
+  const passwords = await openPasswords();
+
+  const kept = await passwords.hash('correct horse', signal);
+
+  expect(kept).toMatch(/^\$argon2id\$/);
+  expect(parseOptions(kept)).toMatchObject({ memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+  expect(await passwords.verify(kept, 'correct horse', signal)).toBe(true);
+  expect(await passwords.verify(kept, 'correct house', signal)).toBe(false);
+});
+
+test('an account that nobody has costs a verification too, and is turned away as others are when too many wait', async () => {
+  const passwords = await openPasswords(3);
+
+  const answers = await Promise.allSettled(
+    Array.from({ length: 10 }, () => passwords.verify(undefined, 'guess', signal)),
+  );
+
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual(
+    Array(3).fill({ status: 'fulfilled', value: false }),
+  );
+  for (const answer of answers.slice(3)) expect(answer).toMatchObject({ reason: expect.any(QueueFull) });
+});
+
+test('nothing is hashed for a caller who has gone', async () => {
+  const passwords = await openPasswords();
+  await expect(passwords.hash('correct horse', AbortSignal.abort())).rejects.toThrow('gone');
+});
+
+test('a password is the same however its letters were composed', async () => {
+  const passwords = await openPasswords();
+  const kept = await passwords.hash('u\u0308bergang', signal);
+  expect(await passwords.verify(kept, '\u00fcbergang', signal)).toBe(true);
+});
