@@ -122,7 +122,7 @@ function cannotStart({ name, child }: KeeperOptions, why: string): PlatformError
 function lastMessage(tail: string): string | undefined {
   const lines = tail.split('\n').filter((line) => line.trim());
   const telling =
-    lines.findLast((line) => /FATAL|PANIC|"level":"?(error|fatal|50|60)|Error:/.test(line)) ?? lines.at(-1);
+    lines.findLast((line) => /FATAL|PANIC|"level":"?(error|fatal|50|60)|^\w*Error\b/.test(line)) ?? lines.at(-1);
   if (!telling?.startsWith('{')) return telling;
   try {
     const entry: { msg?: unknown } = JSON.parse(telling);

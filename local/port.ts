@@ -22,13 +22,18 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
 
 /** Whether a server could listen there now. */
 export async function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return (await listenFailure(port, host)) === undefined;
+}
+
+/** The system's word for why no server could listen there now: EADDRINUSE, EACCES, EADDRNOTAVAIL… */
+export async function listenFailure(port: number, host: string): Promise<string | undefined> {
   const server = createServer();
   try {
     server.listen(port, host);
     await once(server, 'listening');
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (failure) {
+    return failure instanceof Error && 'code' in failure ? String(failure.code) : String(failure);
   } finally {
     server.close();
   }

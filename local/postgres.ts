@@ -77,7 +77,7 @@ export interface Cluster {
 /** Starts a primary and its replicas; what a crash left is recovered. Members that die are started again. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const folder = resolve(options.folder);
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = takeLock(join(folder, 'lock'));
   if (!lock) throw new PlatformError(`Another process already runs the Postgres cluster in ${folder}: stop it first.`);
   const members = new Map<Member, { keeper: Keeper; port: number }>();

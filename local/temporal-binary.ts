@@ -41,7 +41,7 @@ export async function findTemporal(search: TemporalSearch): Promise<string> {
   mkdirSync(folder, { recursive: true });
   await withLock(join(folder, 'lock'), search, async () => {
     if (existsSync(cached)) return;
-    if (await isReachable())
+    if (await isReachable(search.downloadSite ?? sdkDownloadSite))
       await download(folder, cached, search).catch(() => search.onProgress?.('The download failed.'));
     if (!existsSync(cached)) await build(folder, cached, search);
   });

@@ -47,7 +47,7 @@ export interface Temporal {
 export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
   if (options.address) return runningTemporal(options.address);
   const folder = resolve(options.folder);
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = takeLock(join(folder, 'lock'));
   if (!lock) throw new PlatformError(`Another process already runs the Temporal server in ${folder}: stop it first.`);
   let server: Keeper | undefined;

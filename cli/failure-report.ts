@@ -1,0 +1,16 @@
+import { inheritedEnvironment } from '#lib/config';
+import { sentenceFor } from '../local/failure.ts';
+
+const failedExitCode = 1;
+
+/** Tells a person what went wrong in one sentence, and answers the exit code. */
+export function reportFailure(failure: unknown): number {
+  console.error(sentenceFor(failure) ?? unexpected(failure));
+  return failedExitCode;
+}
+
+function unexpected(failure: unknown): string {
+  if (inheritedEnvironment().LOG_LEVEL === 'debug' && failure instanceof Error) return failure.stack ?? failure.message;
+  const message = failure instanceof Error ? failure.message : String(failure);
+  return `Unexpected failure: ${message} (LOG_LEVEL=debug shows where).`;
+}

@@ -1,0 +1,28 @@
+const clearLine = '\r\u001b[K';
+
+/** Tells what goes on: in a terminal on one line that changes, elsewhere line by line. */
+export class Progress {
+  #stream = process.stdout;
+  #shown = false;
+
+  /** What happens now. */
+  show(line: string): void {
+    if (this.#stream.isTTY) {
+      this.#stream.write(`${clearLine}${line.slice(0, this.#stream.columns - 1)}`);
+      this.#shown = true;
+    } else {
+      this.say(line);
+    }
+  }
+
+  /** What stays to be read. */
+  say(text: string): void {
+    this.clear();
+    this.#stream.write(`${text}\n`);
+  }
+
+  clear(): void {
+    if (this.#shown) this.#stream.write(clearLine);
+    this.#shown = false;
+  }
+}

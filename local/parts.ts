@@ -1,0 +1,150 @@
+/** The platform's own processes together: placed on ports, started side by side, stopped in order. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { inheritedEnvironment, type ProcessName } from '#lib/config';
+import { cacheFolder } from './cache.ts';
+import { type Keeper, keeper } from './keeper.ts';
+import {
+  entryOf,
+  environmentOf,
+  isMissing,
+  isReady,
+  labelOf,
+  nicenessOf,
+  type Part,
+  processNames,
+  type Surroundings,
+} from './part.ts';
+import { freePort } from './port.ts';
+
+const readyTimeoutMs = 90_000;
+const stopTimeoutMs = 15_000;
+const waitingReportMs = 2_000;
+const loopback = '127.0.0.1';
+
+/** Nobody is stopped before those who call it; all others are last. */
+const stoppedFirst: ProcessName[][] = [['edge'], ['starter', 'worker', 'auditor', 'projector']];
+
+export interface KeptPart {
+  part: Part;
+  keeper: Keeper;
+}
+
+export interface Placement {
+  scale?: Partial<Record<ProcessName, number>>;
+  edgePort?: number;
+  edgeHost?: string;
+  onEvent?: (line: string) => void;
+}
+
+/** Gives every instance of every process its address, which it keeps over restarts. */
+export async function placeParts({ scale = {}, edgePort, edgeHost, onEvent }: Placement): Promise<Part[]> {
+  const parts: Part[] = [];
+  for (const name of processNames) {
+    if (isMissing(name)) {
+      onEvent?.(`${name} is left out: ${entryOf(name)[0]} does not exist`);
+      continue;
+    }
+    for (let number = 1; number <= (scale[name] ?? 1); number++) {
+      const host = (name === 'edge' && edgeHost) || loopback;
+      const port = (name === 'edge' && edgePort) || (await freePort());
+      parts.push({ name, number, host, port, metricsPort: await freePort() });
+    }
+  }
+  return parts;
+}
+
+export interface PartSurroundings {
+  around: Surroundings;
+  logFolder: string;
+  runFolder: string;
+  settings?: Record<string, string>;
+  onEvent?: (line: string) => void;
+}
+
+/** Keepers of all parts, none of them started yet. */
+export function keepParts(parts: readonly Part[], surroundings: PartSurroundings): KeptPart[] {
+  const inherited = inheritedEnvironment();
+  // Node keeps there what it compiled: later starts are faster.
+  const compileCache = join(cacheFolder(inherited), 'compile-cache');
+  mkdirSync(compileCache, { recursive: true });
+  const environment = { ...inherited, NODE_COMPILE_CACHE: compileCache, ...surroundings.settings };
+  return parts.map((part) => ({ part, keeper: keeperOf(part, parts, surroundings, environment) }));
+}
+
+function keeperOf(
+  part: Part,
+  all: readonly Part[],
+  { around, logFolder, runFolder, onEvent }: PartSurroundings,
+  environment: Record<string, string | undefined>,
+): Keeper {
+  const label = labelOf(part);
+  const niceness = nicenessOf(part.name);
+  return keeper({
+    name: label,
+    child: {
+      command: process.execPath,
+      arguments: entryOf(part.name),
+      environment: { ...environment, ...environmentOf(part, all, around) },
+      logFile: join(logFolder, `${label}.log`),
+      pidFile: join(runFolder, `${label}.pid`),
+      stopSignal: 'SIGTERM',
+      abandonSignal: 'SIGKILL',
+      stopTimeoutMs,
+      channel: true,
+      ...(niceness !== undefined && { niceness }),
+    },
+    isReady: () => isReady(part),
+    readyTimeoutMs,
+    ...(onEvent && { onEvent }),
+  });
+}
+
+/** Starts all at once and answers when all are ready; says meanwhile who is waited for. */
+export async function startAll(
+  kept: readonly KeptPart[],
+  { signal, onProgress }: { signal?: AbortSignal; onProgress?: (line: string) => void },
+): Promise<void> {
+  const waiting = new Set(kept.map((one) => one.keeper.name));
+  const report = setInterval(() => {
+    onProgress?.(
+      `${kept.length - waiting.size} of ${kept.length} processes are ready; waiting for ${[...waiting].join(', ')}`,
+    );
+  }, waitingReportMs);
+  try {
+    await Promise.all(
+      kept.map(async ({ keeper }) => {
+        await keeper.start(signal);
+        waiting.delete(keeper.name);
+      }),
+    );
+  } finally {
+    clearInterval(report);
+  }
+}
+
+export async function stopInOrder(kept: readonly KeptPart[]): Promise<void> {
+  const first = new Set(stoppedFirst.flat());
+  const waves = [...stoppedFirst.map((names) => new Set<ProcessName>(names)), undefined];
+  for (const wave of waves) {
+    const members = kept.filter(({ part }) => (wave ? wave.has(part.name) : !first.has(part.name)));
+    await Promise.all(members.map(({ keeper }) => keeper.stop()));
+  }
+}
+
+/** @throws RangeError where there is no such process */
+export function findPart(kept: readonly KeptPart[], name: ProcessName, number: number): Keeper {
+  const found = kept.find(({ part }) => part.name === name && part.number === number);
+  if (!found) throw new RangeError(`no process ${name} ${number}`);
+  return found.keeper;
+}
+
+/** By label, as `enrollment-2`; what is down is left out. */
+export function pidsOf(kept: readonly KeptPart[]): Record<string, number> {
+  return Object.fromEntries(
+    kept.flatMap(({ keeper }) => {
+      const pid = keeper.pid();
+      return pid === undefined ? [] : [[keeper.name, pid]];
+    }),
+  );
+}

@@ -1,0 +1,181 @@
+/** The whole platform on one machine: Postgres with replicas, Temporal, and every process under a keeper. */
+import { join } from 'node:path';
+import { inheritedEnvironment, type ProcessName } from '#lib/config';
+import { type DataFolder, takeDataFolder } from './data-folder.ts';
+import { PlatformError } from './failure.ts';
+import type { Keeper } from './keeper.ts';
+import { keyFiles } from './keys.ts';
+import { addressOf, databaseNames, type Part, type Surroundings, scalable } from './part.ts';
+import { findPart, keepParts, pidsOf, placeParts, startAll, stopInOrder } from './parts.ts';
+import { forgetPlatform, type PlatformRecord, writePlatform } from './platform-record.ts';
+import { listenFailure } from './port.ts';
+import { type Cluster, createDatabases, startCluster } from './postgres.ts';
+import { runningProcess } from './running-process.ts';
+import { startTemporal, type Temporal } from './temporal.ts';
+
+const replicas = 2;
+const temporalNiceness = 10;
+const loopback = '127.0.0.1';
+
+export interface PlatformOptions {
+  dataFolder: string;
+  /** Default: a free one. */
+  edgePort?: number;
+  /** Where the edge listens; default: loopback only. Everything else always listens on loopback. */
+  edgeHost?: string;
+  /** How many instances of a process; one where it is not said. */
+  scale?: Partial<Record<ProcessName, number>>;
+  /** Forget all data first. */
+  fresh?: boolean;
+  /** Variables of lib/config.ts for all processes, over the inherited ones. */
+  settings?: Record<string, string>;
+  /** Told what was reached and what is waited for. */
+  onProgress?: (line: string) => void;
+  /** One line about each process that died and is started again. */
+  onEvent?: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+export interface Platform {
+  record: PlatformRecord;
+  cluster: Cluster;
+  temporal: Temporal;
+  /** The keeper of one process, to kill, pause, stop and start it. */
+  part(name: ProcessName, number?: number): Keeper;
+  /** By label, as `enrollment-2`; what is down is left out. */
+  pids(): Record<string, number>;
+  stop(): Promise<void>;
+}
+
+/** Starts everything and answers when all of it is ready; on any failure nothing is left running. */
+export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  checkScale(options.scale ?? {});
+  await checkEdgePort(options);
+  const folder = await takeDataFolder(options.dataFolder, { fresh: options.fresh ?? false });
+  const undo = new AsyncDisposableStack();
+  undo.defer(() => folder.release());
+  try {
+    const platform = await startParts(folder, options, undo);
+    return { ...platform, stop: () => undo.disposeAsync() };
+  } catch (failure) {
+    await undo.disposeAsync();
+    throw failure;
+  }
+}
+
+function checkScale(scale: Partial<Record<ProcessName, number>>): void {
+  for (const [name, count] of Object.entries(scale)) {
+    const known = scalable.find((one) => one === name);
+    if (known && Number.isInteger(count) && count >= 1) continue;
+    throw new PlatformError(`--scale ${name}=${count} cannot be: give a number from 1 on for ${scalable.join(', ')}.`);
+  }
+}
+
+async function checkEdgePort({ edgePort, edgeHost = loopback }: PlatformOptions): Promise<void> {
+  const failure = edgePort ? await listenFailure(edgePort, edgeHost) : undefined;
+  if (failure === 'EADDRINUSE') {
+    throw new PlatformError(`Port ${edgePort} is in use: stop what listens there, or choose another with --port.`);
+  }
+  if (failure) throw new PlatformError(`The edge cannot listen on ${edgeHost}:${edgePort} (${failure}): use --port.`);
+}
+
+async function startParts(
+  folder: DataFolder,
+  options: PlatformOptions,
+  undo: AsyncDisposableStack,
+): Promise<Omit<Platform, 'stop'>> {
+  const keys = await keyFiles(folder.path);
+  const { cluster, temporal } = await startStores(folder, options, undo);
+  const around: Surroundings = {
+    ...keys,
+    databaseUrl: (database) => cluster.url(database),
+    replicaUrls: (database) => cluster.members.slice(1).map((member) => cluster.url(database, member)),
+    primaryUrl: cluster.primaryUrl,
+    temporalAddress: temporal.address,
+    workflowBundleFile: join(folder.path, 'workflow-bundle.js'),
+  };
+  const parts = await placeParts(options);
+  const kept = keepParts(parts, { ...options, around, logFolder: folder.logs, runFolder: folder.run });
+  undo.defer(() => stopInOrder(kept));
+  await startAll(kept, options);
+  const record = recordOf(folder, around, parts, temporal);
+  undo.defer(async () => forgetPlatform(folder.path));
+  writePlatform(record);
+  return {
+    record,
+    cluster,
+    temporal,
+    part: (name, number = 1) => findPart(kept, name, number),
+    pids: () => pidsOf(kept),
+  };
+}
+
+/** Postgres and Temporal do not need each other: they start side by side. */
+async function startStores(folder: DataFolder, options: PlatformOptions, undo: AsyncDisposableStack) {
+  const { signal, onEvent, onProgress } = options;
+  const told = { ...(signal && { signal }), ...(onEvent && { onEvent }), ...(onProgress && { onProgress }) };
+  const starting = [
+    timed('Postgres', options, async () => {
+      const cluster = await startCluster({ folder: folder.postgres, replicas, logFolder: folder.logs, ...told });
+      undo.defer(() => cluster.stop());
+      await createDatabases(cluster, databaseNames);
+      return cluster;
+    }),
+    timed('Temporal', options, async () => {
+      const logFile = join(folder.logs, 'temporal.log');
+      const address = inheritedEnvironment().TEMPORAL_ADDRESS;
+      const temporal = await startTemporal({
+        folder: folder.temporal,
+        address,
+        logFile,
+        niceness: temporalNiceness,
+        ...told,
+      });
+      undo.defer(() => temporal.stop());
+      return temporal;
+    }),
+  ] as const;
+  // Also where one fails: the other must be up or down before what it started is undone.
+  await Promise.allSettled(starting);
+  const [cluster, temporal] = await Promise.all(starting);
+  return { cluster, temporal };
+}
+
+async function timed<T>(what: string, { onProgress }: PlatformOptions, body: () => Promise<T>): Promise<T> {
+  const startedAt = Date.now();
+  const result = await body();
+  onProgress?.(`${what} is ready (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`);
+  return result;
+}
+
+function recordOf(
+  folder: DataFolder,
+  around: Surroundings,
+  parts: readonly Part[],
+  temporal: Temporal,
+): PlatformRecord {
+  const supervisor = runningProcess(process.pid);
+  if (!supervisor) throw new Error('this process does not find itself among the running ones');
+  const urlOf = (name: ProcessName) =>
+    parts.filter((part) => part.name === name).map((part) => `http://${addressOf(part)}`);
+  return {
+    supervisor,
+    dataFolder: folder.path,
+    logFolder: folder.logs,
+    edgeUrl: urlOf('edge')[0] ?? '',
+    paymentProviderUrl: urlOf('provider')[0] ?? '',
+    temporalAddress: temporal.address,
+    ...(temporal.uiUrl && { temporalUiUrl: temporal.uiUrl }),
+    primaryUrl: around.primaryUrl,
+    replicaUrls: around.replicaUrls('postgres'),
+    databaseUrls: Object.fromEntries(databaseNames.map((name) => [name, around.databaseUrl(name)])),
+    serviceKeyFile: around.serviceKeyFile,
+    signingKeyFile: around.signingKeyFile,
+    parts: parts.map((part) => ({
+      name: part.name,
+      number: part.number,
+      address: addressOf(part),
+      metricsUrl: `http://${loopback}:${part.metricsPort}/metrics`,
+    })),
+  };
+}
