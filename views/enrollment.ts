@@ -1,0 +1,70 @@
+/** Students in sections: a student's schedule, a section's roster and its waitlist. */
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { wordOf } from '#lib/words';
+import {
+  RegistrationCompletedSchema,
+  RegistrationDecidedSchema,
+  RegistrationProgressedSchema,
+  RegistrationUndoneSchema,
+} from '#proto/enrollment/v1/events';
+import { OutcomeSchema } from '#proto/enrollment/v1/registration';
+import type { Event } from '#proto/eventlog/v1/service';
+import { factOf, type Projection, type Row, recordset } from './facts.ts';
+
+/** Outcomes of enrollments that take up a place in a schedule. */
+export const LIVE_OUTCOMES = ['reserved', 'enrolled', 'waitlisted'] as const;
+
+const EnrollmentViewEntity = defineEntity({
+  name: 'EnrollmentView',
+  tableName: 'enrollment_view',
+  properties: {
+    registrationId: p.uuid().primary(),
+    sectionId: p.string().primary(),
+    studentId: p.string(),
+    termId: p.string(),
+    outcome: p.enum([...LIVE_OUTCOMES, 'refused', 'released', 'dropped'] as const),
+    /** Order among those who wait, with gaps; 0 unless waitlisted. */
+    waitlistNumber: p.bigint(),
+    /** Rank among those who wait now, 1 is next; null unless waitlisted. */
+    waitlistPosition: p.integer().nullable(),
+  },
+});
+export class EnrollmentView extends EnrollmentViewEntity.class {}
+EnrollmentViewEntity.setClass(EnrollmentView);
+
+export const enrollments: Projection = {
+  source: 'enrollment',
+  async apply(events, query) {
+    const newest = new Map<string, Row>();
+    for (const row of events.flatMap(rowsIn)) newest.set(`${row.registration_id} ${row.section_id}`, row);
+    if (newest.size === 0) return;
+    // Where an event does not name the term, it is the one that the row has: a promotion tells of another student's enrollment.
+    await query(
+      `insert into enrollments (registration_id, section_id, student_id, term_id, outcome, waitlist_number)
+       select registration_id, section_id, student_id, coalesce(term_id, ''), outcome, waitlist_number
+       from jsonb_populate_recordset(null::enrollments, $1::jsonb)
+       on conflict (registration_id, section_id) do update set
+         student_id = excluded.student_id, outcome = excluded.outcome, waitlist_number = excluded.waitlist_number,
+         term_id = coalesce(nullif(excluded.term_id, ''), enrollments.term_id)`,
+      [recordset([...newest.values()])],
+    );
+  },
+};
+
+function rowsIn(event: Event): Row[] {
+  const fact =
+    factOf(event, RegistrationDecidedSchema) ??
+    factOf(event, RegistrationProgressedSchema) ??
+    factOf(event, RegistrationCompletedSchema) ??
+    factOf(event, RegistrationUndoneSchema);
+  if (!fact) return [];
+  const terms = new Map(fact.registration?.items.map((item) => [item.sectionId, item.termId]));
+  return fact.enrollments.map(({ registrationId, sectionId, studentId, outcome, waitlistNumber }) => ({
+    registration_id: registrationId,
+    section_id: sectionId,
+    student_id: studentId,
+    term_id: terms.get(sectionId) ?? '',
+    outcome: wordOf(OutcomeSchema, outcome),
+    waitlist_number: waitlistNumber,
+  }));
+}

@@ -1,0 +1,156 @@
+/** Registrations as their students see them: what was decided and what became of it. */
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { wordOf } from '#lib/words';
+import type { Charge } from '#proto/billing/v1/billing';
+import {
+  DropRefundedSchema,
+  TuitionChargedSchema,
+  TuitionDeclinedSchema,
+  TuitionRefundedSchema,
+} from '#proto/billing/v1/events';
+import {
+  RegistrationCompletedSchema,
+  RegistrationDecidedSchema,
+  RegistrationProgressedSchema,
+  RegistrationUndoneSchema,
+} from '#proto/enrollment/v1/events';
+import {
+  ActionSchema,
+  type Item,
+  ModeSchema,
+  OutcomeSchema,
+  type Registration,
+  RegistrationStatusSchema,
+} from '#proto/enrollment/v1/registration';
+import type { Event } from '#proto/eventlog/v1/service';
+import { factOf, isoOf, type Projection, type Row, upsert } from './facts.ts';
+
+const REGISTRATION_STATUSES = ['unspecified', 'pending', 'completed', 'undone', 'refused', 'cancelled'] as const;
+
+/** One section of a registration. `waitlistPosition` is as it was decided; EnrollmentView knows how it is now. */
+export interface ItemView {
+  sectionId: string;
+  action: 'add' | 'drop';
+  outcome: 'reserved' | 'enrolled' | 'waitlisted' | 'refused' | 'released' | 'dropped';
+  reason: string;
+  sentence: string;
+  remedy: string;
+  waitlistPosition: number;
+  termId: string;
+  courseId: string;
+  credits: number;
+  /** In minor units. */
+  fee: { amount: number; currency: string } | null;
+  /** Of a drop: the registration that had enrolled the student. */
+  enrolledBy: string;
+}
+
+const RegistrationViewEntity = defineEntity({
+  name: 'RegistrationView',
+  tableName: 'registration_view',
+  properties: {
+    id: p.uuid().primary(),
+    studentId: p.string(),
+    status: p.enum(REGISTRATION_STATUSES),
+    mode: p.enum(['unspecified', 'each', 'all-or-nothing'] as const),
+    items: p.json<ItemView[]>(),
+    /** Why it was undone; empty otherwise. */
+    reason: p.string(),
+    requestedAt: p.datetime(),
+    endedAt: p.datetime().nullable(),
+    /** W3C trace context of the request. */
+    traceparent: p.string(),
+    /** The price, in minor units, once billing charged it, and what was given back of it since. */
+    total: p.bigint('number').nullable(),
+    refunded: p.bigint('number').nullable(),
+    currency: p.string().nullable(),
+  },
+});
+export class RegistrationView extends RegistrationViewEntity.class {}
+RegistrationViewEntity.setClass(RegistrationView);
+
+export const registrations: Projection = {
+  source: 'enrollment',
+  async apply(events, query) {
+    const newest = new Map<string, Row>();
+    for (const event of events) {
+      const registration = registrationIn(event);
+      if (!registration) continue;
+      // The trace is that of the request, which is the first event of a registration.
+      const traceparent = newest.get(registration.id)?.traceparent ?? event.traceparent;
+      newest.set(registration.id, { ...rowOf(registration), traceparent });
+    }
+    await upsert(query, { table: 'registrations', key: ['id'], keep: ['traceparent'] }, [...newest.values()]);
+  },
+};
+
+/** The registration as it is after an event that carries it. */
+export function registrationIn(event: Event): Registration | undefined {
+  const fact =
+    factOf(event, RegistrationDecidedSchema) ??
+    factOf(event, RegistrationProgressedSchema) ??
+    factOf(event, RegistrationCompletedSchema) ??
+    factOf(event, RegistrationUndoneSchema);
+  return fact?.registration;
+}
+
+function rowOf(registration: Registration): Row {
+  return {
+    id: registration.id,
+    student_id: registration.studentId,
+    status: wordOf(RegistrationStatusSchema, registration.status),
+    mode: wordOf(ModeSchema, registration.mode),
+    items: registration.items.map(itemOf),
+    reason: registration.reason,
+    requested_at: isoOf(registration.requestedAt),
+    ended_at: isoOf(registration.endedAt),
+  };
+}
+
+function itemOf(item: Item): Row {
+  const { sectionId, reason, sentence, remedy, waitlistPosition, termId, courseId, credits, fee, enrolledBy } = item;
+  return {
+    sectionId,
+    action: wordOf(ActionSchema, item.action),
+    outcome: wordOf(OutcomeSchema, item.outcome),
+    reason,
+    sentence,
+    remedy,
+    waitlistPosition,
+    termId,
+    courseId,
+    credits,
+    fee: fee ? { amount: Number(fee.amount), currency: fee.currency } : null,
+    enrolledBy,
+  };
+}
+
+/** What registrations cost; rows of their own, since billing may be heard before enrollment. */
+export const charges: Projection = {
+  source: 'billing',
+  async apply(events, query) {
+    const newest = new Map<string, Charge>();
+    for (const charge of events.flatMap(chargesIn)) newest.set(charge.registrationId, charge);
+    const rows = [...newest.values()].flatMap(({ registrationId, total, refunded }) =>
+      total
+        ? [
+            {
+              registration_id: registrationId,
+              total: total.amount,
+              refunded: refunded?.amount ?? 0n,
+              currency: total.currency,
+            },
+          ]
+        : [],
+    );
+    await upsert(query, { table: 'registration_charges', key: ['registration_id'] }, rows);
+  },
+};
+
+function chargesIn(event: Event): Charge[] {
+  const many = factOf(event, DropRefundedSchema)?.charges;
+  if (many) return many;
+  const fact =
+    factOf(event, TuitionChargedSchema) ?? factOf(event, TuitionDeclinedSchema) ?? factOf(event, TuitionRefundedSchema);
+  return fact?.charge ? [fact.charge] : [];
+}

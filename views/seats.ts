@@ -1,0 +1,35 @@
+/** Seats of sections, as enrollment counts them: narrow rows of their own, since they change all the time. Read as part of SectionView. */
+
+import {
+  RegistrationDecidedSchema,
+  RegistrationUndoneSchema,
+  SectionSeatsChangedSchema,
+} from '#proto/enrollment/v1/events';
+import type { SeatCount } from '#proto/enrollment/v1/registration';
+import type { Event } from '#proto/eventlog/v1/service';
+import { factOf, isoOf, keepNewest, type Projection, upsert } from './facts.ts';
+
+export const seats: Projection = {
+  source: 'enrollment',
+  async apply(events, query) {
+    const newest = new Map<string, SeatCount & { event: Event }>();
+    for (const event of events) {
+      for (const count of countsIn(event)) keepNewest(newest, count.sectionId, { ...count, event });
+    }
+    const rows = [...newest.values()].map(({ sectionId, capacity, taken, waitlisted, version, event }) => ({
+      section_id: sectionId,
+      capacity,
+      taken,
+      waitlisted,
+      version,
+      counted_at: isoOf(event.at),
+    }));
+    await upsert(query, { table: 'section_seats', key: ['section_id'], unlessOlder: true }, rows);
+  },
+};
+
+function countsIn(event: Event): SeatCount[] {
+  const changed = factOf(event, SectionSeatsChangedSchema);
+  if (changed) return changed.seats ? [changed.seats] : [];
+  return (factOf(event, RegistrationDecidedSchema) ?? factOf(event, RegistrationUndoneSchema))?.seats ?? [];
+}
