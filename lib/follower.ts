@@ -19,6 +19,11 @@ const RECONNECT_MAX_MS = 2_000;
 const SILENCE_MAX_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 
+export interface CaughtUp {
+  at: Date;
+  position: bigint;
+}
+
 export interface FollowerLag {
   source: string;
   head: bigint;
@@ -52,6 +57,7 @@ export class Follower {
   #running: Promise<void> | undefined;
   #head = 0n;
   #position = 0n;
+  #caughtUp: CaughtUp | undefined;
 
   constructor(options: Applying | Delivering) {
     this.#options = options;
@@ -60,6 +66,11 @@ export class Follower {
   get lag(): FollowerLag {
     // A heartbeat may be older than what was read after it.
     return { source: this.#options.source, head: max(this.#head, this.#position), position: this.#position };
+  }
+
+  /** When the source was last heard with nothing left to apply, and where that was; undefined before. */
+  get caughtUp(): CaughtUp | undefined {
+    return this.#caughtUp;
   }
 
   start(): void {
@@ -94,12 +105,17 @@ export class Follower {
   /** One connection, from the stored position until it breaks. */
   async #follow(): Promise<void> {
     this.#position = await this.#storedPosition();
+    this.#caughtUp = undefined;
     const received = new Received(this.#options.log, this.#position, this.#stopping.signal);
     try {
       for (;;) {
-        const { events, head } = await received.take(BATCH_EVENTS_MAX);
+        const { events, head, heardAt } = await received.take(BATCH_EVENTS_MAX);
         if (events.length > 0) await this.#take(events);
+        // Without events a moved position would go unseen until the next one.
+        else if ((await this.#storedPosition()) !== this.#position)
+          throw new CheckpointMoved('the checkpoint was moved');
         this.#head = head;
+        if (this.#position >= head) this.#caughtUp = { at: heardAt, position: this.#position };
       }
     } finally {
       received.close();
@@ -138,6 +154,7 @@ class Received {
   readonly #unlink: () => void;
   #events: Event[] = [];
   #head = 0n;
+  #heardAt = new Date();
   #heard = false;
   #failure: unknown;
   #wake: () => void = () => undefined;
@@ -152,7 +169,7 @@ class Received {
   }
 
   /** Up to `max` events, waiting for the first message; none at a heartbeat. @throws what ended the stream. */
-  async take(max: number): Promise<{ events: Event[]; head: bigint }> {
+  async take(max: number): Promise<{ events: Event[]; head: bigint; heardAt: Date }> {
     while (this.#events.length === 0 && !this.#heard && this.#failure === undefined) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -162,7 +179,7 @@ class Received {
     this.#heard = false;
     const events = this.#events.splice(0, max);
     this.#resume();
-    return { events, head: this.#head };
+    return { events, head: this.#head, heardAt: this.#heardAt };
   }
 
   close(): void {
@@ -180,6 +197,7 @@ class Received {
         this.#expectMore();
         this.#events.push(...events);
         this.#head = headPosition;
+        this.#heardAt = new Date();
         this.#heard = true;
         this.#wake();
         if (this.#events.length >= BUFFER_EVENTS_MAX) await this.#untilTaken();
