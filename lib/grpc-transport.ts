@@ -258,7 +258,13 @@ function toError(error: unknown, signal: AbortSignal): ConnectError {
   // Details (a Refusal) travel in a trailer of their own.
   const detailed = trailer.has('grpc-status-details-bin') ? findTrailerError(trailer) : undefined;
   if (detailed) return detailed;
-  return new ConnectError(error.details, error.code as number as Code, trailer, undefined, error); // the same numbers
+  const message = decodeReserved(error.details);
+  return new ConnectError(message, error.code as number as Code, trailer, undefined, error); // the same numbers
+}
+
+/** Connect percent-encodes a status message with encodeURIComponent; grpc-js decodes it with decodeURI, which leaves these. */
+function decodeReserved(details: string): string {
+  return details.replaceAll(/%(?:2[346BCF]|3[ABDF]|40)/g, decodeURIComponent);
 }
 
 function isStatus(error: unknown): error is grpc.StatusObject {
