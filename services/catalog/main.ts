@@ -1,0 +1,4 @@
+import { runService } from '#lib/service';
+import { catalog } from './catalog.ts';
+
+await runService(catalog);
