@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { readConfig } from '#lib/config';
 import { createLogger } from '#lib/log';
+import { measurePool, serveMetrics } from '#lib/metrics';
 import { buildProvider } from './app.ts';
 import { createBook } from './schema.ts';
 
@@ -21,11 +22,16 @@ pool.on('error', (failure) => logger.warn({ err: failure }, 'idle database conne
 await createBook(pool);
 const app = buildProvider({ pool, logger });
 await app.listen({ host: config.host, port: config.port });
+const metrics = await serveMetrics(config.metricsPort);
+measurePool(pool);
 
 let stopping: Promise<void> | undefined;
 function stop(): Promise<void> {
-  stopping ??= app.close().then(() => pool.end());
-  return stopping.then(() => process.exit(0));
+  stopping ??= app
+    .close()
+    .then(() => Promise.all([metrics.close(), pool.end()]))
+    .then(() => process.exit(0));
+  return stopping;
 }
 process.once('SIGTERM', stop);
 process.once('SIGINT', stop);
