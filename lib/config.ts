@@ -22,7 +22,7 @@ interface Variable {
 }
 
 const callers = [...services, 'projector', 'worker', 'starter', 'edge'] as const;
-const withDatabase = [...services, 'projector', 'starter', 'provider'] as const;
+const withDatabase = [...services, 'projector', 'worker', 'starter', 'provider'] as const;
 
 /** Every variable, by name, in the order in which a reader wants to know them. */
 export const variables: Record<string, Variable> = {

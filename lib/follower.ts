@@ -45,7 +45,9 @@ export interface Applying extends FollowerBase {
 
 export interface Delivering extends FollowerBase {
   /** Takes effect outside the database, before the position is stored: so it must be idempotent. */
-  deliver(events: Event[]): Promise<void>;
+  deliver(events: Event[], signal: AbortSignal): Promise<void>;
+  /** Fewer at a time where one takes long: what was delivered when the process dies is delivered again. */
+  batchMax: number;
 }
 
 /** The position was moved by somebody else: a rebuild, or a second follower. */
@@ -106,10 +108,11 @@ export class Follower {
   async #follow(): Promise<void> {
     this.#position = await this.#storedPosition();
     this.#caughtUp = undefined;
+    const batchMax = 'deliver' in this.#options ? this.#options.batchMax : BATCH_EVENTS_MAX;
     const received = new Received(this.#options.log, this.#position, this.#stopping.signal);
     try {
       for (;;) {
-        const { events, head, heardAt } = await received.take(BATCH_EVENTS_MAX);
+        const { events, head, heardAt } = await received.take(batchMax);
         if (events.length > 0) await this.#take(events);
         // Without events a moved position would go unseen until the next one.
         else if ((await this.#storedPosition()) !== this.#position)
@@ -134,7 +137,7 @@ export class Follower {
     const last = events.at(-1)?.position ?? this.#position;
     if (events[0]?.position !== this.#position + 1n)
       throw new Error(`a gap in the log of ${options.source} after ${this.#position}`);
-    if ('deliver' in options) await options.deliver(events);
+    if ('deliver' in options) await options.deliver(events, this.#stopping.signal);
     await inTransaction(options.pool, { timeoutMs: STATEMENT_TIMEOUT_MS }, async (query) => {
       // First, so that a second follower waits here and then finds the position moved.
       const moved = await query(

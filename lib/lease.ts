@@ -18,7 +18,7 @@ export interface Lease {
 }
 
 /** Registers this instance under its address and keeps the lease until {@link Lease.end}. */
-export async function takeLease(query: Query, address: string): Promise<Lease> {
+export async function takeLease(query: Query, service: string, address: string): Promise<Lease> {
   let utilization = performance.eventLoopUtilization();
   let state = 'serving';
   async function beat(): Promise<void> {
@@ -26,9 +26,9 @@ export async function takeLease(query: Query, address: string): Promise<Lease> {
     const load = performance.eventLoopUtilization(now, utilization).utilization;
     utilization = now;
     await query(
-      `insert into instances (address, state, since, heartbeat_at, load) values ($1, $2, now(), now(), $3)
-       on conflict (address) do update set state = $2, heartbeat_at = now(), load = $3`,
-      [address, state, load],
+      `insert into instances (address, service, state, since, heartbeat_at, load) values ($1, $2, $3, now(), now(), $4)
+       on conflict (address) do update set state = $3, heartbeat_at = now(), load = $4`,
+      [address, service, state, load],
     );
   }
   await query(
@@ -61,7 +61,8 @@ export function serverService(
     async listServers() {
       const rows = await query<{ address: string; state: string; since: Date; load: number; alive: boolean }>(
         `select address, state, since, load, heartbeat_at > now() - interval '${LEASE_SECONDS} seconds' as alive
-         from instances order by address`,
+         from instances where service = $1 order by address`,
+        [name],
       );
       const stored = await query<{ source: string; position: string }>(
         'select source, position from checkpoints order by source',

@@ -26,6 +26,7 @@ export class Chassis20261121 extends Migration {
     this.addSql(`
       create table instances (
         address text primary key,
+        service text not null,
         state text not null,
         since timestamptz not null,
         heartbeat_at timestamptz not null,

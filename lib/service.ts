@@ -129,7 +129,7 @@ export async function startService(
   let serving = true;
   const server = await listen(definition, parts, own, () => serving);
   const address = config.advertisedAddress ?? server.address;
-  const lease = await takeLease(database.query, address);
+  const lease = await takeLease(database.query, name, address);
   const metrics = await serveMetrics(config.metricsPort);
   measurePool(database.pool);
   for (const follower of followers) measureLag(follower);

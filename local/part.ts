@@ -54,12 +54,13 @@ const entries: Record<Exclude<ProcessName, ServiceName>, string[]> = {
 const databases: Partial<Record<ProcessName, string>> = {
   ...Object.fromEntries(services.map((name) => [name, name])),
   projector: 'views',
+  worker: 'workflows',
   starter: 'workflows',
   provider: 'provider',
 };
 
 /** One for each process that keeps something. */
-export const databaseNames = Object.values(databases);
+export const databaseNames = [...new Set(Object.values(databases))];
 
 /** All processes, in the order in which people list them. */
 export const processNames: readonly ProcessName[] = [...services, ...companions];

@@ -1,0 +1,130 @@
+/** The steps and their undos, each one call to the service that owns the fact. All are safe to repeat. */
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type CallOptions, Code, ConnectError } from '@connectrpc/connect';
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Clients } from '#lib/clients';
+import { refusalOf } from '#lib/refusal';
+import { BillingService } from '#proto/billing/v1/service';
+import { BookstoreService } from '#proto/bookstore/v1/service';
+import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { RecordsService } from '#proto/records/v1/service';
+import type { DropInput, EnrollInput, SagaItem } from './input.ts';
+
+const CALL_TIMEOUT_MS = 5_000;
+/** Longer than billing gives the payment provider. */
+const CHARGE_TIMEOUT_MS = 15_000;
+
+export type Activities = ReturnType<typeof createActivities>;
+
+export function createActivities(clients: Clients) {
+  const enrollment = clients.of(EnrollmentService, 'enrollment');
+  const billing = clients.of(BillingService, 'billing');
+  const bookstore = clients.of(BookstoreService, 'bookstore');
+  const records = clients.of(RecordsService, 'records');
+
+  return {
+    reserveSeats: ({ registrationId }: EnrollInput) =>
+      call((options) => enrollment.reserveSeats({ registrationId }, options)),
+
+    releaseSeats: ({ registrationId }: EnrollInput, reason: string) =>
+      call((options) => enrollment.releaseSeats({ registrationId, reason }, options)),
+
+    confirmSeats: ({ registrationId }: EnrollInput) =>
+      call((options) => enrollment.confirmSeats({ registrationId }, options)),
+
+    chargeTuition: ({ registrationId, studentId, items, paymentMethod, buyMaterials }: EnrollInput) => {
+      const termId = items[0]?.termId ?? '';
+      const chargeItems = items.map((item) => chargeItemOf(item, buyMaterials));
+      return call(
+        (options) =>
+          billing.chargeTuition({ registrationId, studentId, termId, items: chargeItems, paymentMethod }, options),
+        CHARGE_TIMEOUT_MS,
+      );
+    },
+
+    refundTuition: ({ registrationId, studentId }: EnrollInput, reason: string) =>
+      call((options) => billing.refundTuition({ registrationId, studentId, reason }, options), CHARGE_TIMEOUT_MS),
+
+    reserveMaterials: ({ registrationId, studentId, items }: EnrollInput) => {
+      const sections = items
+        .filter(({ materials }) => materials.length > 0)
+        .map(({ sectionId, materials }) => ({ sectionId, lines: materials }));
+      return call((options) => bookstore.reserveMaterials({ registrationId, studentId, sections }, options));
+    },
+
+    releaseMaterials: ({ registrationId, studentId }: EnrollInput) =>
+      call((options) => bookstore.releaseMaterials({ registrationId, studentId }, options)),
+
+    recordEnrollment: ({ registrationId, studentId, items }: EnrollInput) => {
+      const sections = items.map(({ sectionId, termId, courseId, credits }) => ({
+        sectionId,
+        termId,
+        courseId,
+        credits,
+      }));
+      return call((options) => records.recordEnrollment({ registrationId, studentId, sections }, options));
+    },
+
+    withdrawEnrollment: ({ registrationId, studentId }: EnrollInput) =>
+      call((options) => records.withdrawEnrollment({ registrationId, studentId }, options)),
+
+    recordDrop: ({ registrationId, studentId, items, droppedAt }: DropInput) => {
+      const sectionIds = items.map(({ sectionId }) => sectionId);
+      return call((options) =>
+        records.recordDrop({ registrationId, studentId, sectionIds, droppedAt: timestampOf(droppedAt) }, options),
+      );
+    },
+
+    /** Copies are put back under the registration that had them set aside. */
+    returnMaterials: async ({ studentId, items }: DropInput) => {
+      for (const { enrolledBy: registrationId, sectionId } of items) {
+        await call((options) =>
+          bookstore.releaseMaterials({ registrationId, studentId, sectionIds: [sectionId] }, options),
+        );
+      }
+    },
+
+    refundDrop: ({ registrationId, studentId, items, droppedAt }: DropInput) => {
+      const sections = items.map(({ sectionId, enrolledBy }) => ({ sectionId, enrolledBy }));
+      return call(
+        (options) =>
+          billing.refundDrop({ registrationId, studentId, sections, droppedAt: timestampOf(droppedAt) }, options),
+        CHARGE_TIMEOUT_MS,
+      );
+    },
+
+    finishDrops: ({ registrationId }: DropInput) =>
+      call((options) => enrollment.finishDrops({ registrationId }, options)),
+  };
+}
+
+function chargeItemOf({ sectionId, credits, fee, materials }: SagaItem, buyMaterials: boolean) {
+  const money = fee && { amount: BigInt(fee.amount), currency: fee.currency };
+  return { sectionId, credits, ...(money && { fee: money }), materials: buyMaterials ? materials : [] };
+}
+
+function timestampOf(text: string) {
+  return timestampFromDate(new Date(text));
+}
+
+/** One call with a deadline, ended when the activity is cancelled. */
+async function call(send: (options: CallOptions) => Promise<unknown>, timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
+  try {
+    await send({ timeoutMs, signal: Context.current().cancellationSignal });
+  } catch (error) {
+    throw toFailure(error);
+  }
+}
+
+/** What asking again cannot mend. */
+const FAULTS = new Set([Code.InvalidArgument, Code.NotFound, Code.PermissionDenied, Code.Unimplemented]);
+
+/** A rule that says no, and a fault of ours, end the step; anything else is an outage, and is tried again. */
+function toFailure(error: unknown): unknown {
+  const refusal = refusalOf(error);
+  if (refusal) return ApplicationFailure.nonRetryable(refusal.message, 'Refusal', refusal.reason);
+  const { code, rawMessage } = ConnectError.from(error);
+  if (FAULTS.has(code)) return ApplicationFailure.nonRetryable(`${Code[code]}: ${rawMessage}`, 'Fault');
+  return error;
+}

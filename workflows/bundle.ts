@@ -1,0 +1,47 @@
+/** The workflows' bundle: built once per version of their source, because it takes seconds and workers restart in the worst minute. */
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
+import workflowPackage from '@temporalio/workflow/package.json' with { type: 'json' };
+
+const FOLDER = dirname(fileURLToPath(import.meta.url));
+
+/** @param file where to keep it between starts; built anew each time where absent. */
+export async function workflowBundle(file: string | undefined): Promise<WorkflowBundle> {
+  if (!file) return build();
+  const version = await sourceVersion();
+  const kept = await readKept(file);
+  if (kept?.version === version) return { code: kept.code };
+  const bundle = await build();
+  await mkdir(dirname(file), { recursive: true });
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, JSON.stringify({ version, code: bundle.code }));
+  // Workers that start together each write a whole file; the last one stays.
+  await rename(draft, file);
+  return bundle;
+}
+
+function build(): Promise<WorkflowBundle> {
+  return bundleWorkflowCode({
+    workflowsPath: join(FOLDER, 'sagas.ts'),
+    workflowInterceptorModules: [join(FOLDER, 'trace-workflow.ts')],
+    logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} },
+  });
+}
+
+async function sourceVersion(): Promise<string> {
+  const hash = createHash('sha256').update(workflowPackage.version);
+  const names = (await readdir(FOLDER)).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts')).sort();
+  for (const name of names) hash.update(name).update(await readFile(join(FOLDER, name)));
+  return hash.digest('hex');
+}
+
+async function readKept(file: string): Promise<{ version: string; code: string } | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch {
+    return undefined; // absent or cut short: it is built again
+  }
+}

@@ -1,0 +1,65 @@
+/** The process that runs sagas: a Temporal worker, with the chassis around it for health, metrics and an orderly end. */
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { Parts, ServiceDefinition } from '#lib/service';
+import { createActivities } from './activities.ts';
+import { workflowBundle } from './bundle.ts';
+import { tracedActivity } from './trace-activity.ts';
+
+const CONNECT_RETRY_MS = 500;
+const SHUTDOWN_GRACE = '5 seconds';
+const CACHED_WORKFLOWS_MAX = 500;
+const CONCURRENT_LOCAL_ACTIVITIES_MAX = 50;
+
+export const worker: ServiceDefinition = {
+  name: 'worker',
+  build: async (parts) => {
+    const running = await startWorker(parts);
+    return { services: [], routes: () => undefined, stop: running.stop };
+  },
+};
+
+/** Connects to Temporal, waiting for it where it is away, and polls until stopped. */
+export async function startWorker({ config, clients, logger }: Parts): Promise<{ stop(): Promise<void> }> {
+  const bundle = await workflowBundle(config.workflowBundleFile);
+  const connection = await connect(config.temporal.address, (reason) =>
+    logger.warn({ reason }, 'waiting for Temporal'),
+  );
+  const temporal = await Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: config.temporal.taskQueue,
+    workflowBundle: bundle,
+    activities: createActivities(clients),
+    interceptors: { activity: [tracedActivity] },
+    workflowTaskPollerBehavior: { type: 'autoscaling' },
+    activityTaskPollerBehavior: { type: 'autoscaling' },
+    maxConcurrentLocalActivityExecutions: CONCURRENT_LOCAL_ACTIVITIES_MAX,
+    maxCachedWorkflows: CACHED_WORKFLOWS_MAX,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+  });
+  const run = temporal.run();
+  run.catch((error: unknown) => {
+    // Without its worker this process is of no use; whoever supervises it starts another.
+    logger.fatal({ err: error }, 'the worker ended');
+    process.exit(1);
+  });
+  return {
+    stop: async () => {
+      temporal.shutdown();
+      await run;
+      await connection.close();
+      await Runtime._instance?.shutdown();
+    },
+  };
+}
+
+async function connect(address: string, onRetry: (reason: string) => void): Promise<NativeConnection> {
+  for (;;) {
+    try {
+      return await NativeConnection.connect({ address });
+    } catch (error) {
+      onRetry(String(error));
+      await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
+    }
+  }
+}
