@@ -1,0 +1,3 @@
+import { CreateBilling20261121 } from './20261121-create-billing.ts';
+
+export const migrations = [CreateBilling20261121];
