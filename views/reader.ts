@@ -1,36 +1,31 @@
 /** How views are read: through MikroORM, from whichever replica is healthy and has reached what the reader must see. */
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { ServiceName } from '#lib/config';
 import type { Logger } from '#lib/log';
+import { entities } from './all.ts';
+import { ReplicaDriver, readingOn } from './replica-driver.ts';
+import { isBroken, ViewsAway } from './replica-error.ts';
+import { type MemberState, Rotation } from './rotation.ts';
 import type { ConsistencyToken } from './token.ts';
 
-/** No database shows yet what the token asks for: try again later. */
-export class ViewBehind extends Error {
-  readonly retryAfterSeconds = 1;
+export { ViewBehind, ViewsAway } from './replica-error.ts';
+export type { MemberState } from './rotation.ts';
 
-  constructor() {
-    super('the views have not reached this point yet');
-    this.name = 'ViewBehind';
-  }
-}
+/** Of each database, and each edge process. */
+const POOL_MAX = 10;
+const CONNECT_TIMEOUT_MS = 1_000;
+/** The database ends what takes longer; the client gives up a little later, in case the database cannot. */
+const STATEMENT_TIMEOUT_MS = 1_000;
+const QUERY_TIMEOUT_MS = 1_250;
 
 /** Up to when all that a service did is shown; undefined where that is not known. */
 export type AsOf = (service: ServiceName) => Date | undefined;
 
-export interface MemberState {
-  /** host:port */
-  address: string;
-  role: 'primary' | 'replica';
-  /** `lagging` and `lost` ones are not read. */
-  state: 'serving' | 'lagging' | 'lost';
-  lagSeconds: number | undefined;
-  lagBytes: number | undefined;
-}
-
 export interface Views {
   /**
-   * Runs a read that shows at least what `token` names. The body may run twice: once more on another database where the first one broke.
-   * @throws ViewBehind
+   * Runs a read that shows at least what `token` names. The body may run twice: where its database breaks, it begins
+   * again on another one.
+   * @throws ViewBehind, ViewsAway
    */
   read<T>(token: ConsistencyToken, body: (em: EntityManager, asOf: AsOf) => Promise<T>): Promise<T>;
   /** The databases of the views as they were last heard, the primary first. */
@@ -46,6 +41,52 @@ export interface ViewsOptions {
   logger: Logger;
 }
 
-export function openViews(_options: ViewsOptions): Promise<Views> {
-  throw new Error('not yet');
+/** Opens the views for reading. Databases that are away do not keep it from starting: they are read when they come. */
+export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOptions): Promise<Views> {
+  const rotation = new Rotation(primaryUrl, replicaUrls, logger);
+  const orm = openOrm(rotation);
+  await rotation.start();
+
+  return {
+    read: async (token, body) => {
+      const first = await rotation.choose(token);
+      const on = (member: typeof first) =>
+        readingOn(rotation.members.indexOf(member), () => body(orm.em.fork(), (service) => member.asOf(service)));
+      try {
+        return await on(first);
+      } catch (error) {
+        if (!isBroken(error)) throw error;
+        rotation.broke(first, error);
+        return await on(await rotation.choose(token, first)).catch((again: unknown) => {
+          throw isBroken(again) ? new ViewsAway(again) : again;
+        });
+      }
+    },
+    replicas: () => rotation.states(),
+    asOf: (service) => rotation.asOf(service),
+    close: async () => {
+      await rotation.stop();
+      await orm.close(true);
+    },
+  };
+}
+
+function openOrm({ members }: Rotation): MikroORM {
+  const [primary, ...replicas] = members.map((member) => ({
+    clientUrl: member.url,
+    driverOptions: {
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
+      stream: () => member.openSocket(),
+    },
+  }));
+  return new MikroORM({
+    ...primary,
+    driver: ReplicaDriver,
+    replicas,
+    entities,
+    ensureDatabase: false,
+    pool: { min: 0, max: POOL_MAX },
+  });
 }
