@@ -8,6 +8,7 @@ import type { Role } from './caller.ts';
 import { Clients } from './clients.ts';
 import { peers, readConfig } from './config.ts';
 import { openDatabase } from './database.ts';
+import { chassisMigrations } from './migrations.ts';
 import { type RunningService, type ServiceDefinition, startService } from './service.ts';
 import { accessTokenSigner, publicJwk, readJwk, serviceTokens } from './token.ts';
 
@@ -21,7 +22,7 @@ export async function freshDatabase(name: string): Promise<string> {
 /** The URL of a new database with the service's tables, copied from a template that the first test of a run makes. */
 export async function freshServiceDatabase({ name, entities, migrations = [] }: ServiceDefinition): Promise<string> {
   const version = createHash('sha256')
-    .update(migrations.map((migration) => migration.name).join())
+    .update([...chassisMigrations, ...migrations].map(({ prototype }) => String(prototype.up)).join())
     .digest('hex');
   const template = `template_${name}_${version.slice(0, 8)}`;
   await onPrimary(async (client) => {
