@@ -38,10 +38,10 @@ export const enrollments: Projection = {
     const newest = new Map<string, Row>();
     for (const row of events.flatMap(rowsIn)) newest.set(`${row.registration_id} ${row.section_id}`, row);
     if (newest.size === 0) return;
-    // Where an event does not name the term, it is the one that the row has: a promotion tells of another student's enrollment.
+    // A promotion tells of another student's enrollment without its term: then the row knows it.
     await query(
       `insert into enrollments (registration_id, section_id, student_id, term_id, outcome, waitlist_number)
-       select registration_id, section_id, student_id, coalesce(term_id, ''), outcome, waitlist_number
+       select registration_id, section_id, student_id, term_id, outcome, waitlist_number
        from jsonb_populate_recordset(null::enrollments, $1::jsonb)
        on conflict (registration_id, section_id) do update set
          student_id = excluded.student_id, outcome = excluded.outcome, waitlist_number = excluded.waitlist_number,

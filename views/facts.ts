@@ -1,4 +1,4 @@
-/** What projections share: they read a batch of one service's events, and write the newest fact of each key with few statements. */
+/** What projections share: they read a batch of one service's events, and write the newest fact of each key. */
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceName } from '#lib/config';
@@ -6,7 +6,7 @@ import type { Query } from '#lib/database';
 import { read } from '#lib/follower';
 import type { Event } from '#proto/eventlog/v1/service';
 
-/** Writes one or a few tables from the events of one service. No other projection writes these rows, so order across services is free. */
+/** Writes rows from the events of one service. Nobody else writes them, so the order across services is free. */
 export interface Projection {
   source: ServiceName;
   /** Applies events in their order; however they are cut into batches, the tables end up the same. */

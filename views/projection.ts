@@ -74,7 +74,7 @@ function projectorService({ database, logger }: Parts): ServiceImpl<typeof Proje
 
 /** Followers notice that their checkpoint moved, and begin again. */
 async function emptyViews(query: Query): Promise<void> {
-  // As followers do, the checkpoint first: whoever applies a batch is waited for, and nobody begins another one meanwhile.
+  // The checkpoints first, as followers do: batches in flight are waited for, and nobody begins another one.
   await query('select from checkpoints order by source for update');
   await query(`truncate ${tables}`);
   await query('update checkpoints set position = 0, at = now()');

@@ -1,4 +1,4 @@
-/** What can go wrong with the databases of the views, as readers are told, and which errors mean that another one may do better. */
+/** What can go wrong with the views' databases, and which errors mean that another database may do better. */
 
 /** No database shows yet what the token asks for: try again later. */
 export class ViewBehind extends Error {
@@ -20,9 +20,9 @@ export class ViewsAway extends Error {
   }
 }
 
-/** SQLSTATEs of a server that goes, or is not there yet (https://www.postgresql.org/docs/18/errcodes-appendix.html), and errors of sockets. */
-const GONE =
-  /^(08...|57P0[1-3]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+/** SQLSTATEs of a server that goes, or is not there yet: https://www.postgresql.org/docs/18/errcodes-appendix.html */
+const SERVER_GONE = /^(08...|57P0[1-3]|53300)$/;
+const NETWORK_GONE = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 /** A standby ended the query, because it was in the way of what it replays. */
 const CONFLICT = '40001';
 /** pg and pg-pool name these only by their message. */
@@ -36,7 +36,9 @@ export function isBroken(error: unknown): boolean {
 
 /** Whether the database itself is in trouble, not just this read. */
 export function isGone(error: unknown): boolean {
-  return GONE.test(codeOf(error)) || (error instanceof Error && BROKEN_CONNECTION.test(error.message));
+  const code = codeOf(error);
+  if (SERVER_GONE.test(code) || NETWORK_GONE.test(code)) return true;
+  return error instanceof Error && BROKEN_CONNECTION.test(error.message);
 }
 
 function isConflict(error: unknown): boolean {

@@ -1,6 +1,6 @@
 /**
- * Chooses the database of each read: round robin over the replicas that are well and far enough, the primary where there
- * is none.
+ * Chooses the database of each read: round robin over the replicas that are well and far enough, the primary where
+ * there is none.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, register } from 'prom-client';

@@ -1,4 +1,4 @@
-/** Seats of sections, as enrollment counts them: narrow rows of their own, since they change all the time. Read as part of SectionView. */
+/** Seats of sections, as enrollment counts them: narrow rows, since they change all the time. SectionView shows them. */
 
 import {
   RegistrationDecidedSchema,

@@ -1,4 +1,4 @@
-/** Sections with their course and their seats: what students search. Seats are enrollment's word, everything else is catalog's. */
+/** Sections with course and seats: what students search. Seats are enrollment's word, everything else is catalog's. */
 import { defineEntity, type EntityManager, p, raw } from '@mikro-orm/postgresql';
 import { wordOf } from '#lib/words';
 import { type Day, DaySchema, type Meeting, type Section, SectionStatusSchema } from '#proto/catalog/v1/catalog';
@@ -7,7 +7,7 @@ import { newestCourses } from './course.ts';
 import { factOf, keepNewest, type Projection, type Row, upsert } from './facts.ts';
 import { searchQuery, searchVector, sortKey } from './words.ts';
 
-/** One regular or dated gathering; `days` are words ("monday"), `date` an ISO date, times local "HH:MM". Empty where it has none. */
+/** `days` are words ("monday"), `date` an ISO date, times local "HH:MM"; empty where the meeting has none. */
 export interface MeetingView {
   kind: string;
   days: string[];

@@ -20,7 +20,7 @@ export function searchVector(texts: readonly string[], codes: readonly string[])
   return [...new Set([...words, ...joined])].filter(Boolean).join(' ');
 }
 
-/** What somebody typed, as the literal of a tsquery that wants every word, each of which may go on; undefined where no word is in it. */
+/** What somebody typed, as the literal of a tsquery for all its words or their beginnings; undefined without words. */
 export function searchQuery(typed: string): string | undefined {
   const words = wordsOf(typed).slice(0, QUERY_WORDS_MAX);
   return words.length > 0 ? words.map((word) => `${word}:*`).join(' & ') : undefined;

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Tables are written by one service's projection each; what needs several is put together by a view when it is read. */
+/** Each table is written from one service's events; what needs several is put together by a view when it is read. */
 export class CreateViews20261121 extends Migration {
   override up(): void {
     this.addSql(`
@@ -52,7 +52,7 @@ export class CreateViews20261121 extends Migration {
         version bigint not null,
         removed boolean not null
       )`);
-    // Up to when all that a service did is in the views; moves with its events, and with its heartbeats while there are none.
+    // Up to when all that a service did is in the views; moves with its events, and with its heartbeats between them.
     this.addSql('create table sources (source text primary key, as_of timestamptz not null)');
   }
 
