@@ -6,8 +6,9 @@ import {
   RegistrationDecidedSchema,
   RegistrationProgressedSchema,
   RegistrationUndoneSchema,
+  WaitlistLeftSchema,
 } from '#proto/enrollment/v1/events';
-import { OutcomeSchema } from '#proto/enrollment/v1/registration';
+import { type Enrollment, OutcomeSchema } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
 import { factOf, type Projection, type Row, recordset } from './facts.ts';
 
@@ -36,9 +37,12 @@ export const enrollments: Projection = {
   source: 'enrollment',
   async apply(events, query) {
     const newest = new Map<string, Row>();
-    for (const row of events.flatMap(rowsIn)) newest.set(`${row.registration_id} ${row.section_id}`, row);
+    for (const row of events.flatMap(rowsIn)) {
+      const key = `${row.registration_id} ${row.section_id}`;
+      // Where an event does not name the term, an earlier one did.
+      newest.set(key, { ...row, term_id: row.term_id || (newest.get(key)?.term_id ?? '') });
+    }
     if (newest.size === 0) return;
-    // A promotion tells of another student's enrollment without its term: then the row knows it.
     await query(
       `insert into enrollments (registration_id, section_id, student_id, term_id, outcome, waitlist_number)
        select registration_id, section_id, student_id, term_id, outcome, waitlist_number
@@ -52,6 +56,8 @@ export const enrollments: Projection = {
 };
 
 function rowsIn(event: Event): Row[] {
+  const left = factOf(event, WaitlistLeftSchema)?.enrollment;
+  if (left) return [rowOf(left, '')];
   const fact =
     factOf(event, RegistrationDecidedSchema) ??
     factOf(event, RegistrationProgressedSchema) ??
@@ -59,12 +65,16 @@ function rowsIn(event: Event): Row[] {
     factOf(event, RegistrationUndoneSchema);
   if (!fact) return [];
   const terms = new Map(fact.registration?.items.map((item) => [item.sectionId, item.termId]));
-  return fact.enrollments.map(({ registrationId, sectionId, studentId, outcome, waitlistNumber }) => ({
+  return fact.enrollments.map((enrollment) => rowOf(enrollment, terms.get(enrollment.sectionId) ?? ''));
+}
+
+function rowOf({ registrationId, sectionId, studentId, outcome, waitlistNumber }: Enrollment, termId: string): Row {
+  return {
     registration_id: registrationId,
     section_id: sectionId,
     student_id: studentId,
-    term_id: terms.get(sectionId) ?? '',
+    term_id: termId,
     outcome: wordOf(OutcomeSchema, outcome),
     waitlist_number: waitlistNumber,
-  }));
+  };
 }

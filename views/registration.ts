@@ -1,13 +1,8 @@
 /** Registrations as their students see them: what was decided and what became of it. */
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { wordOf } from '#lib/words';
-import type { Charge } from '#proto/billing/v1/billing';
-import {
-  DropRefundedSchema,
-  TuitionChargedSchema,
-  TuitionDeclinedSchema,
-  TuitionRefundedSchema,
-} from '#proto/billing/v1/events';
+import { type Charge, ChargeStatus } from '#proto/billing/v1/billing';
+import { DropRefundedSchema, TuitionChargedSchema, TuitionRefundedSchema } from '#proto/billing/v1/events';
 import {
   RegistrationCompletedSchema,
   RegistrationDecidedSchema,
@@ -131,26 +126,19 @@ export const charges: Projection = {
   async apply(events, query) {
     const newest = new Map<string, Charge>();
     for (const charge of events.flatMap(chargesIn)) newest.set(charge.registrationId, charge);
-    const rows = [...newest.values()].flatMap(({ registrationId, total, refunded }) =>
-      total
-        ? [
-            {
-              registration_id: registrationId,
-              total: total.amount,
-              refunded: refunded?.amount ?? 0n,
-              currency: total.currency,
-            },
-          ]
-        : [],
-    );
+    const rows = [...newest.values()].map(({ registrationId, total, refunded }) => ({
+      registration_id: registrationId,
+      total: total?.amount ?? 0n,
+      refunded: refunded?.amount ?? 0n,
+      currency: total?.currency ?? '',
+    }));
     await upsert(query, { table: 'registration_charges', key: ['registration_id'] }, rows);
   },
 };
 
+/** The charges that took money; one that was declined, or forbidden before it came, did not. */
 function chargesIn(event: Event): Charge[] {
-  const many = factOf(event, DropRefundedSchema)?.charges;
-  if (many) return many;
-  const fact =
-    factOf(event, TuitionChargedSchema) ?? factOf(event, TuitionDeclinedSchema) ?? factOf(event, TuitionRefundedSchema);
-  return fact?.charge ? [fact.charge] : [];
+  const charge = (factOf(event, TuitionChargedSchema) ?? factOf(event, TuitionRefundedSchema))?.charge;
+  const charges = charge ? [charge] : (factOf(event, DropRefundedSchema)?.charges ?? []);
+  return charges.filter(({ status, refunded }) => status === ChargeStatus.CHARGED || (refunded?.amount ?? 0n) > 0n);
 }

@@ -4,6 +4,7 @@ import {
   RegistrationDecidedSchema,
   RegistrationUndoneSchema,
   SectionSeatsChangedSchema,
+  WaitlistLeftSchema,
 } from '#proto/enrollment/v1/events';
 import type { SeatCount } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
@@ -29,7 +30,7 @@ export const seats: Projection = {
 };
 
 function countsIn(event: Event): SeatCount[] {
-  const changed = factOf(event, SectionSeatsChangedSchema);
+  const changed = factOf(event, SectionSeatsChangedSchema) ?? factOf(event, WaitlistLeftSchema);
   if (changed) return changed.seats ? [changed.seats] : [];
   return (factOf(event, RegistrationDecidedSchema) ?? factOf(event, RegistrationUndoneSchema))?.seats ?? [];
 }
