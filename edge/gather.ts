@@ -1,0 +1,55 @@
+/** Gathers the registrations that arrive together into one call: on opening morning that is what the machine can carry. */
+import { create } from '@bufbuild/protobuf';
+import { type Client, Code, ConnectError } from '@connectrpc/connect';
+import { Batcher } from '#lib/batcher';
+import { gauge } from '#lib/metrics';
+import { Refusal } from '#lib/refusal';
+import {
+  type RegisterManyResponse_Answer as Answer,
+  type EnrollmentService,
+  type RegisterManyRequest_Entry as Entry,
+  RegisterManyRequest_EntrySchema as EntrySchema,
+  type RegisterManyResponse_Failure as Failure,
+  type RegisterResponse,
+} from '#proto/enrollment/v1/service';
+import { COMMAND_TIMEOUT_MS, present } from './ask.ts';
+import { DependencyFailure } from './problems.ts';
+
+const BATCH_MAX = 64;
+const IN_FLIGHT_MAX = 2;
+const QUEUE_MAX = 2_000;
+
+export type Gathered = Parameters<typeof create<typeof EntrySchema>>[1];
+
+/** Answers what enrollment decided about one registration. @throws DependencyFailure */
+export type Register = (entry: NonNullable<Gathered>) => Promise<RegisterResponse>;
+
+export function gatherRegistrations(enrollment: Client<typeof EnrollmentService>): Register {
+  const batcher = new Batcher<Entry, RegisterResponse>({
+    batchMax: BATCH_MAX,
+    inFlightMax: IN_FLIGHT_MAX,
+    queueMax: QUEUE_MAX,
+    run: async (entries) => {
+      const { answers } = await enrollment.registerMany({ entries }, { timeoutMs: COMMAND_TIMEOUT_MS });
+      return answers.map(resultOf);
+    },
+  });
+  gauge('registrar_edge_registrations_waiting', 'Registrations that wait to be sent', () => batcher.waiting);
+  return async (entry) => {
+    try {
+      return await batcher.submit(create(EntrySchema, entry));
+    } catch (error) {
+      throw new DependencyFailure('enrollment', error);
+    }
+  };
+}
+
+function resultOf({ result }: Answer): RegisterResponse | Error {
+  if (result.case === 'response') return result.value;
+  return errorOf(present('enrollment', result.value));
+}
+
+function errorOf({ code, message, refusal }: Failure): Error {
+  if (refusal) return new Refusal(refusal.reason, refusal.sentence, refusal.remedy);
+  return new ConnectError(message, code in Code ? (code as Code) : Code.Unknown); // a gRPC status, as the contract says
+}

@@ -1,0 +1,57 @@
+/** The API's own description, made of the schemas that validate. */
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+
+/** Register before the routes: it sees what comes after it. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Registrar',
+        version: '1',
+        description: 'Course registration. Log in at `POST /v1/sessions`, then send the access token with every call.',
+      },
+      tags: [
+        { name: 'sessions', description: 'log in and out' },
+        { name: 'accounts', description: 'people' },
+        { name: 'me', description: 'what is yours' },
+        { name: 'catalog', description: 'what there is to take; public' },
+        { name: 'registrations', description: 'take and give back seats' },
+        { name: 'materials', description: 'the bookstore' },
+        { name: 'sagas', description: 'what needs an operator' },
+        { name: 'system', description: 'how the platform does' },
+      ],
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+    },
+    refResolver: {
+      buildLocalReference: (json, _baseUri, _fragment, index) =>
+        typeof json.$id === 'string' ? json.$id : `def-${index}`,
+    },
+  });
+  // Who may is part of the description: a route that is not public needs a token.
+  app.addHook('onRoute', (route) => {
+    if (route.schema && route.config?.access !== 'public') route.schema.security = [{ bearer: [] }];
+  });
+}
+
+/** `/openapi.json`, a page to read and try it at `/docs`, and the way there from `/`. */
+export async function serveDescription(app: FastifyInstance): Promise<void> {
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
+  const hidden = { schema: { hide: true }, config: { access: 'public' } } as const;
+  app.get('/openapi.json', hidden, () => app.swagger());
+  app.get('/', hidden, (_request, reply) => reply.redirect('/docs'));
+}
+
+/** Its own scripts and styles only; it writes styles into its elements. */
+const docsPolicy = {
+  'default-src': "'none'",
+  'script-src': "'self'",
+  'style-src': "'self' 'unsafe-inline'",
+  'img-src': "'self' data:",
+  'connect-src': "'self'",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+};

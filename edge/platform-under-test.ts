@@ -1,0 +1,177 @@
+/** For tests: every service, the projector and the edge in this process, over real databases. Used by test files only. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { inject } from 'vitest';
+import type { Role } from '#lib/caller';
+import type { Clients } from '#lib/clients';
+import { type PeerName, readConfig } from '#lib/config';
+import { createLogger } from '#lib/log';
+import type { ServiceDefinition } from '#lib/service';
+import {
+  clientsOf,
+  eventually,
+  freshServiceDatabase,
+  type ServiceUnderTest,
+  startForTest,
+  tokenOf,
+} from '#lib/testing';
+import { publicJwk, readJwk, TokenVerifier } from '#lib/token';
+import { type Day, SectionStatus } from '#proto/catalog/v1/catalog';
+import { CatalogService } from '#proto/catalog/v1/service';
+import { IdentityService } from '#proto/identity/v1/service';
+import { openViews } from '#views/reader';
+import { billing } from '../services/billing/billing.ts';
+import { bookstore } from '../services/bookstore/bookstore.ts';
+import { catalog } from '../services/catalog/catalog.ts';
+import { enrollment } from '../services/enrollment/enrollment.ts';
+import { identity } from '../services/identity/identity.ts';
+import { records } from '../services/records/records.ts';
+import { projector } from '../views/projection.ts';
+import { buildApp } from './app.ts';
+import { openSagas } from './sagas.ts';
+
+export const PASSWORD = 'registrar-demo';
+
+/** In the order in which they need each other. */
+const definitions: ServiceDefinition[] = [identity, catalog, records, bookstore, enrollment, billing, projector];
+
+export interface PlatformUnderTest {
+  app: FastifyInstance;
+  /** Of the system. */
+  clients: Clients;
+  services: Map<PeerName, ServiceUnderTest>;
+  /** Injects a request with a token of these roles; without roles, with none. */
+  ask(options: InjectOptions & { as?: { id: string; roles: Role[] } }): Promise<LightMyRequestResponse>;
+  stop(): Promise<void>;
+}
+
+/** @param environment variables of the edge that differ from their defaults. */
+export async function startPlatform(environment: Record<string, string> = {}): Promise<PlatformUnderTest> {
+  const folder = await mkdtemp(join(tmpdir(), 'edge-test-'));
+  const signingKeyFile = join(folder, 'signing-keys.jwk');
+  await writeFile(signingKeyFile, JSON.stringify({ keys: [inject('accessKey')] }));
+  const services = new Map<PeerName, ServiceUnderTest>();
+  const addresses: Record<string, string> = {};
+  const viewsUrl = await freshServiceDatabase(projector);
+  for (const definition of definitions) {
+    const databaseUrl = definition === projector ? viewsUrl : await freshServiceDatabase(definition);
+    const service = await startForTest(definition, {
+      ...addresses,
+      DATABASE_URL: databaseUrl,
+      SIGNING_KEY_FILE: signingKeyFile,
+    });
+    services.set(definition.name, service);
+    addresses[`${definition.name.toUpperCase()}_ADDRESS`] = service.address;
+  }
+  const edge = await startEdge({ ...addresses, VIEWS_DATABASE_URL: viewsUrl, ...environment });
+  return {
+    ...edge,
+    services,
+    stop: async () => {
+      await edge.stop();
+      await Promise.all([...services.values()].reverse().map((service) => service.stop()));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The edge alone. Verifies tokens with the tests' key, as identity's key service answers it. */
+export async function startEdge(environment: Record<string, string>) {
+  const config = readConfig('edge', {
+    SERVICE_KEY_FILE: inject('serviceKeyFile'),
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    LOG_LEVEL: 'silent',
+    RATE_PER_ADDRESS_PER_MINUTE: '100000',
+    RATE_PER_ACCOUNT_PER_MINUTE: '100000',
+    ...environment,
+  });
+  const logger = createLogger('edge', config.logLevel);
+  const clients = clientsOf(config.addresses);
+  const verifier = new TokenVerifier(await readJwk(config.serviceKeyFile), async () => ({
+    keys: [publicJwk(inject('accessKey'))],
+  }));
+  const views = await openViews({
+    primaryUrl: config.viewsDatabaseUrl,
+    replicaUrls: inject('replicaUrls').map((url) => onReplica(url, config.viewsDatabaseUrl)),
+    logger,
+  });
+  const sagas = openSagas(config.temporal);
+  const app = await buildApp({ config, logger, clients, verifier, views, sagas });
+  const ask: PlatformUnderTest['ask'] = async ({ as, ...options }) => {
+    const bearer = as ? { authorization: `Bearer ${await tokenOf(as.id, ...as.roles)}` } : {};
+    return app.inject({ ...options, headers: { ...bearer, ...options.headers } });
+  };
+  return {
+    app,
+    clients,
+    ask,
+    stop: async () => {
+      await app.close();
+      await sagas.close();
+      await views.close();
+      clients.close();
+    },
+  };
+}
+
+/** The database of `primaryUrl` as a replica has it. */
+function onReplica(replicaUrl: string, primaryUrl: string): string {
+  const url = new URL(replicaUrl);
+  url.pathname = new URL(primaryUrl).pathname;
+  return url.href;
+}
+
+export interface SectionToPublish {
+  capacity?: number;
+  waitlistCapacity?: number;
+  code?: string;
+  meetings?: { kind: string; days: Day[]; startsAt: string; endsAt: string; room: string }[];
+  instructors?: string[];
+  status?: SectionStatus;
+}
+
+/** A term of the test's own, with one course and as many sections as are wanted, seen by all. Answers the sections' ids. */
+export async function publishSections(platform: PlatformUnderTest, wanted: SectionToPublish[]): Promise<string[]> {
+  const termId = `T${randomUUID().slice(0, 8)}`;
+  const courseId = `${termId}-CSE`;
+  const client = platform.clients.of(CatalogService, 'catalog');
+  const dates = { startsOn: '2026-09-21', endsOn: '2099-12-12' };
+  await client.putTerms({
+    terms: [{ id: termId, name: 'A term', timeZone: 'America/Los_Angeles', ...dates, creditsMax: 20 }],
+  });
+  await client.putCourses({
+    courses: [{ id: courseId, subject: 'CSE', code: 'CSE 101', title: `Algorithms of ${termId}`, credits: 4 }],
+  });
+  const sections = wanted.map((section, index) => ({
+    id: `${termId}-${index + 1}`,
+    termId,
+    courseId,
+    code: `A0${index + 1}`,
+    instructors: ['Ada Lovelace'],
+    capacity: 30,
+    waitlistCapacity: 5,
+    status: SectionStatus.OPEN,
+    fee: { amount: 1500n, currency: 'USD' },
+    ...section,
+  }));
+  await client.putSections({ sections });
+  const ids = sections.map(({ id }) => id);
+  for (const id of ids) await eventually(() => hasSeats(platform, id), { what: `seats of ${id} in the views` });
+  return ids;
+}
+
+async function hasSeats({ ask }: PlatformUnderTest, id: string): Promise<boolean> {
+  const answer = await ask({ url: `/v1/sections/${id}` });
+  return answer.statusCode === 200 && answer.json().seatsTaken !== null;
+}
+
+/** Accounts that can log in with {@link PASSWORD}. */
+export async function putAccount({ clients }: PlatformUnderTest, id: string, ...roles: Role[]): Promise<string> {
+  const email = `${id}@campus.example`;
+  const account = { id, email, name: `Name of ${id}`, roles };
+  await clients.of(IdentityService, 'identity').putAccounts({ accounts: [{ account, password: PASSWORD }] });
+  return email;
+}

@@ -1,0 +1,39 @@
+import { Type } from 'typebox';
+import { closed, Id, Money, pageOf, ref } from './common.ts';
+
+const NAME_LENGTH_MAX = 200;
+const PRICE_MAX = 100_000_00;
+const STOCK_MAX = 1_000_000;
+
+const Name = Type.String({ minLength: 1, maxLength: NAME_LENGTH_MAX });
+const Price = closed({
+  amount: Type.Integer({ minimum: 0, maximum: PRICE_MAX, description: 'in minor units (cents)' }),
+  currency: Type.String({ pattern: '^[A-Z]{3}$' }),
+});
+const Stock = Type.Integer({ minimum: 0, maximum: STOCK_MAX, description: 'on the shelf, not set aside' });
+
+export const Material = Type.Object(
+  {
+    id: Id,
+    name: Type.String(),
+    price: ref(Money),
+    stock: Type.Integer({ description: 'on the shelf, not set aside' }),
+    reserved: Type.Integer({ description: 'set aside for registrations' }),
+    issued: Type.Integer({ description: 'handed over' }),
+  },
+  { $id: 'Material' },
+);
+
+export const MaterialPage = pageOf(Material);
+
+export const NewMaterial = closed(
+  { id: Type.Optional(Id), name: Name, price: Price, stock: Stock },
+  { $id: 'NewMaterial' },
+);
+
+export const MaterialChange = closed(
+  { name: Type.Optional(Name), price: Type.Optional(Price), stock: Type.Optional(Stock) },
+  { $id: 'MaterialChange' },
+);
+
+export const materialSchemas = [Material, MaterialPage, NewMaterial, MaterialChange];
