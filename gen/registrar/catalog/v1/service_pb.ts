@@ -131,7 +131,7 @@ export type PutSectionsRequest = Message<"registrar.catalog.v1.PutSectionsReques
   sections: Section[];
 
   /**
-   * With dry_run, courses that do not exist are not an error: the same import would have made them.
+   * With dry_run, terms and courses that do not exist are no error: the same import would have made them.
    *
    * @generated from field: bool dry_run = 2;
    */
