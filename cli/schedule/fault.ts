@@ -1,3 +1,5 @@
+import { PlatformError } from '../../local/failure.ts';
+
 /** A row that was not taken, and why. */
 export interface Fault {
   file: string;
@@ -9,4 +11,8 @@ export interface Fault {
 export class BadRow extends Error {}
 
 /** Thrown where a folder is no schedule at all: a file or a column is missing. */
-export class NoSchedule extends Error {}
+export class NoSchedule extends PlatformError {
+  constructor(fault: string) {
+    super(`${fault}: docs/schedule-format.md says what a schedule consists of.`);
+  }
+}

@@ -25,7 +25,7 @@ async function read(from: string, options: { unlistedCredits?: number } = {}) {
   for await (const item of readSchedule(from, { termId: 'FA24', ...options })) {
     if (item.kind === 'course') courses.push(item.course);
     else if (item.kind === 'section') sections.push(item.section);
-    else faults.push(item.fault);
+    else faults.push(item);
   }
   return { courses, sections, faults };
 }

@@ -5,14 +5,17 @@ import { BadRow, type Fault } from './fault.ts';
 import { type Row, readRows } from './rows.ts';
 import { sectionColumns, sectionOf } from './section.ts';
 
-const coursesFile = 'courses.tsv';
-const sectionsFile = 'sections.tsv';
+export const coursesFile = 'courses.tsv';
+export const sectionsFile = 'sections.tsv';
 
 /** What a schedule consists of, in the order in which a catalog can take it: no section comes before its course. */
 export type ScheduleItem =
-  | { kind: 'course'; course: Course }
-  | { kind: 'section'; section: Section }
-  | { kind: 'fault'; fault: Fault };
+  | ({ kind: 'course'; course: Course } & Place)
+  | ({ kind: 'section'; section: Section } & Place)
+  | ({ kind: 'fault'; reason: string } & Place);
+
+/** Where an item stands in the folder. */
+export type Place = Omit<Fault, 'reason'>;
 
 export interface ScheduleOptions {
   termId: string;
@@ -27,12 +30,12 @@ export interface ScheduleOptions {
 export async function* readSchedule(folder: string, options: ScheduleOptions): AsyncGenerator<ScheduleItem> {
   const known: KnownCourses = { taken: new Map(), faulty: new Map() };
   for await (const row of readRows(join(folder, coursesFile), courseColumns)) {
-    if ('reason' in row) yield { kind: 'fault', fault: row };
+    if ('reason' in row) yield { kind: 'fault', ...row };
     else yield* takeCourses(row, known);
   }
   const numbers = new Map<string, number>();
   for await (const row of readRows(join(folder, sectionsFile), sectionColumns)) {
-    if ('reason' in row) yield { kind: 'fault', fault: row };
+    if ('reason' in row) yield { kind: 'fault', ...row };
     else yield* takeSection(row, { known, numbers, options });
   }
 }
@@ -49,7 +52,7 @@ function* takeCourses({ line, cells }: Row, known: KnownCourses): Generator<Sche
       const first = known.taken.get(course.code);
       if (first === undefined) {
         known.taken.set(course.code, line);
-        yield { kind: 'course', course };
+        yield { kind: 'course', course, file: coursesFile, line };
       } else {
         yield faultAt(coursesFile, line, `repeats course ${course.code} of line ${first}`);
       }
@@ -75,9 +78,10 @@ function* takeSection({ line, cells }: Row, { known, numbers, options }: Progres
     if (first !== undefined) throw new BadRow(`repeats sec_id ${number} of line ${first}`);
     numbers.set(number, line);
     const section = sectionOf(options.termId, cells);
-    if (!known.taken.has(code)) yield { kind: 'course', course: unlistedCourse(code, known, options) };
+    const place = { file: sectionsFile, line };
+    if (!known.taken.has(code)) yield { kind: 'course', course: unlistedCourse(code, known, options), ...place };
     known.taken.set(code, known.taken.get(code) ?? line);
-    yield { kind: 'section', section };
+    yield { kind: 'section', section, ...place };
   } catch (failure) {
     if (!(failure instanceof BadRow)) throw failure;
     yield faultAt(sectionsFile, line, failure.message);
@@ -95,5 +99,5 @@ function unlistedCourse(code: string, known: KnownCourses, { unlistedCredits }: 
 }
 
 function faultAt(file: string, line: number, reason: string): ScheduleItem {
-  return { kind: 'fault', fault: { file, line, reason } };
+  return { kind: 'fault', file, line, reason };
 }

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Clients } from '#lib/clients';
+import type { ServiceDefinition } from '#lib/service';
+import { clientsOf, type ServiceUnderTest, startForTest } from '#lib/testing';
+import { BookstoreService } from '#proto/bookstore/v1/service';
+import { CatalogService } from '#proto/catalog/v1/service';
+import { EventLogService } from '#proto/eventlog/v1/service';
+import { IdentityService } from '#proto/identity/v1/service';
+import { billing } from '../../services/billing/billing.ts';
+import { bookstore } from '../../services/bookstore/bookstore.ts';
+import { catalog } from '../../services/catalog/catalog.ts';
+import { identity } from '../../services/identity/identity.ts';
+import { buildCampus } from './campus.ts';
+import { loadCampus } from './load.ts';
+
+const campus = buildCampus();
+const running: ServiceUnderTest[] = [];
+let clients: Clients;
+
+beforeAll(async () => {
+  const start = async (definition: ServiceDefinition, environment?: Record<string, string>) => {
+    const service = await startForTest(definition, environment);
+    running.push(service);
+    return service.address;
+  };
+  const store = await start(bookstore);
+  clients = clientsOf({
+    bookstore: [store],
+    billing: [await start(billing, { BOOKSTORE_ADDRESS: store })],
+    catalog: [await start(catalog)],
+    identity: [await start(identity)],
+  });
+  await loadCampus(clients);
+});
+afterAll(async () => {
+  clients.close();
+  for (const service of running.reverse()) await service.stop();
+});
+
+function heads(): bigint[] {
+  return running.map((service) => service.parts.head.position);
+}
+
+test('everything of the campus is there, and a student can log in', async () => {
+  const lastSection = campus.sections.at(-1)?.id ?? '';
+  const { section } = await clients.of(CatalogService, 'catalog').getSection({ sectionId: lastSection });
+  expect(section).toEqual(campus.sections.at(-1));
+  const { materials } = await clients.of(BookstoreService, 'bookstore').listMaterials({ limit: 500 });
+  expect(materials).toHaveLength(campus.materials.length);
+  const login = { email: 'student-500@campus.example', password: 'registrar-demo' };
+  const { session } = await clients.of(IdentityService, 'identity').logIn(login);
+  expect(session?.account).toMatchObject({ id: 'student-500', roles: ['student'] });
+  const { events } = await clients.of(EventLogService, 'billing').readEvents({ subject: campus.term.id });
+  expect(events).toHaveLength(1);
+});
+
+test('loading again changes nothing', async () => {
+  const before = heads();
+  await loadCampus(clients);
+  expect(heads()).toEqual(before);
+});
+
+test('loading again leaves alone what the bookstore has changed meanwhile', async () => {
+  const store = clients.of(BookstoreService, 'bookstore');
+  await store.updateMaterial({ materialId: 'calculus-text', stock: 7 });
+  await loadCampus(clients);
+  expect((await store.getMaterial({ materialId: 'calculus-text' })).material?.stock).toBe(7);
+});

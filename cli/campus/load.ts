@@ -1,0 +1,54 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Clients } from '#lib/clients';
+import { BillingService } from '#proto/billing/v1/service';
+import { BookstoreService } from '#proto/bookstore/v1/service';
+import { CatalogService } from '#proto/catalog/v1/service';
+import { IdentityService } from '#proto/identity/v1/service';
+import { buildCampus, type Campus } from './campus.ts';
+
+const batchMax = 200;
+const callTimeoutMs = 60_000;
+const call = { timeoutMs: callTimeoutMs };
+
+/**
+ * Loads the demo campus. Repeating it completes what was interrupted; of a loaded campus it changes only accounts, courses and sections that
+ * differ, back to what they were.
+ */
+export async function loadCampus(clients: Clients): Promise<void> {
+  const campus = buildCampus();
+  await Promise.all([loadAccounts(clients, campus), loadPrices(clients, campus)]);
+  // Sections last: who can see one can also register for it.
+  await loadCatalog(clients, campus);
+}
+
+async function loadAccounts(clients: Clients, { accounts }: Campus): Promise<void> {
+  const identity = clients.of(IdentityService, 'identity');
+  for (const batch of batchesOf(accounts)) await identity.putAccounts({ accounts: batch }, call);
+}
+
+async function loadPrices(clients: Clients, { materials, tuitionRate }: Campus): Promise<void> {
+  await clients.of(BillingService, 'billing').setTuitionRate({ rate: tuitionRate }, call);
+  const bookstore = clients.of(BookstoreService, 'bookstore');
+  for (const { id, name, price, stock } of materials) {
+    const material = { materialId: id, name, stock, ...(price && { price }) };
+    await bookstore.createMaterial(material, call).catch(ignoreExisting);
+  }
+}
+
+/** A material that somebody has made since is theirs. */
+function ignoreExisting(failure: unknown): void {
+  if (!(failure instanceof ConnectError && failure.code === Code.AlreadyExists)) throw failure;
+}
+
+async function loadCatalog(clients: Clients, { term, courses, sections }: Campus): Promise<void> {
+  const catalog = clients.of(CatalogService, 'catalog');
+  await catalog.putTerms({ terms: [term] }, call);
+  for (const batch of batchesOf(courses)) await catalog.putCourses({ courses: batch }, call);
+  for (const batch of batchesOf(sections)) await catalog.putSections({ sections: batch }, call);
+}
+
+function batchesOf<T>(all: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(all.length / batchMax) }, (_, index) =>
+    all.slice(index * batchMax, (index + 1) * batchMax),
+  );
+}
