@@ -1,7 +1,7 @@
 /** For this folder's tests: billing with the real provider behind it and a bookstore's log to follow. */
 import { randomUUID } from 'node:crypto';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import type { Client } from '@connectrpc/connect';
+import { type Client, Code, ConnectError } from '@connectrpc/connect';
 import pg from 'pg';
 import { inTransaction, type Query, queryOf } from '#lib/database';
 import { append, newEvent } from '#lib/event-log';
@@ -13,6 +13,10 @@ import { EventLogService } from '#proto/eventlog/v1/service';
 import { buildProvider } from '../../local/provider/app.ts';
 import { createBook } from '../../local/provider/schema.ts';
 import { billing } from './billing.ts';
+import { followMaterialPrices } from './followers.ts';
+import { GatewayUnavailable, type PaymentGateway } from './gateway.ts';
+import { ProviderGateway } from './provider-gateway.ts';
+import { billingService } from './service.ts';
 
 const SLOW_MS = 300;
 
@@ -83,6 +87,40 @@ export async function startBilling(definition: ServiceDefinition = billing): Pro
   return { service, system, providerUrl, query, setPrice, tell, stop };
 }
 
+/** Billing as it is, with something between it and the real provider: for answers that come late or never. */
+export function withGateway(around: (real: PaymentGateway) => Partial<PaymentGateway>): ServiceDefinition {
+  return {
+    ...billing,
+    build: (parts) => {
+      const real: PaymentGateway = new ProviderGateway(parts.config.paymentProviderUrl, parts.logger);
+      const gateway: PaymentGateway = {
+        charge: (payment, patience) => real.charge(payment, patience),
+        refund: (repayment, patience) => real.refund(repayment, patience),
+        void: (paymentKey, patience) => real.void(paymentKey, patience),
+        close: () => real.close(),
+        ...around(real),
+      };
+      return {
+        services: [BillingService],
+        routes: (router) => router.service(BillingService, billingService(parts, gateway)),
+        followers: [followMaterialPrices(parts)],
+        stop: () => gateway.close(),
+      };
+    },
+  };
+}
+
+/** Billing that never hears what the provider did about the charges of these registrations. */
+export function losingAnswers(registrationIds: ReadonlySet<string>): ServiceDefinition {
+  return withGateway((real) => ({
+    charge: async (payment, patience) => {
+      const answer = await real.charge(payment, patience);
+      if (registrationIds.has(payment.key)) throw new GatewayUnavailable('the answer was lost');
+      return answer;
+    },
+  }));
+}
+
 type Asked = MessageInitShape<typeof ChargeTuitionRequestSchema>;
 
 /** A registration of two sections, 4 and 2 credits, the first with a fee and two books: 6 × 300.01 + 25.00 + 2 × 49.99. */
@@ -100,6 +138,29 @@ export function newCharge(paymentMethod = 'tok_ok', changes: Partial<Asked> = {}
   } as Asked);
 }
 export const newChargeTotal = 6n * 30_001n + 2_500n + 2n * 4_999n;
+
+export function undoOf({ registrationId, studentId }: ChargeTuitionRequest) {
+  return { registrationId, studentId, reason: 'materials-out-of-stock' };
+}
+
+/** For calls that race: slowness alone must not end one. */
+export const patient = { timeoutMs: 60_000 };
+
+/** Asks again for an answer that did not come, as a saga does; a refusal is an answer. */
+export function persistently<T extends object>(call: () => Promise<T>): Promise<T> {
+  return eventually(
+    async () => {
+      try {
+        return await call();
+      } catch (error) {
+        const { code } = ConnectError.from(error);
+        if (code === Code.Unavailable || code === Code.DeadlineExceeded) return undefined;
+        throw error;
+      }
+    },
+    { timeoutMs: 50_000, what: 'an answer' },
+  );
+}
 
 export interface Booked {
   status: string;
