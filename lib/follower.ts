@@ -135,7 +135,7 @@ export class Follower {
   async #take(events: Event[]): Promise<void> {
     const options = this.#options;
     const last = events.at(-1)?.position ?? this.#position;
-    if (events[0]?.position !== this.#position + 1n)
+    if (events.some(({ position }, index) => position !== this.#position + BigInt(index) + 1n))
       throw new Error(`a gap in the log of ${options.source} after ${this.#position}`);
     if ('deliver' in options) await options.deliver(events, this.#stopping.signal);
     await inTransaction(options.pool, { timeoutMs: STATEMENT_TIMEOUT_MS }, async (query) => {

@@ -67,7 +67,8 @@ function databaseError(error: unknown): ConnectError | undefined {
   const code = sqlState(error);
   if (code === '57014') return new ConnectError('the deadline passed', Code.DeadlineExceeded);
   if (code === '40001' || code === '40P01') return new ConnectError('it was changed meanwhile', Code.Aborted);
-  if (code === '22P02') return new ConnectError('malformed id or number', Code.InvalidArgument);
+  if (code === '22P02' || code === '22021')
+    return new ConnectError('malformed id, number or text', Code.InvalidArgument);
   if (UNAVAILABLE.test(code) || isConnectTimeout(error))
     return new ConnectError('the database is away', Code.Unavailable);
   return undefined;
@@ -77,9 +78,12 @@ function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** pg and pg-pool name these two only by their message. */
+/** pg and pg-pool name these only by their message. */
 function isConnectTimeout(error: unknown): boolean {
-  return error instanceof Error && /connection timeout|Connection terminated/i.test(error.message);
+  return (
+    error instanceof Error &&
+    /connection timeout|Connection terminated|timeout exceeded when trying to connect/i.test(error.message)
+  );
 }
 
 /** Verifies the bearer token of every call but those of public methods. Who calls is in the context from here on. */

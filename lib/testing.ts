@@ -80,7 +80,7 @@ export async function startForTest(
   environment: Record<string, string> = {},
 ): Promise<ServiceUnderTest> {
   const config = readConfig(definition.name, {
-    DATABASE_URL: environment['DATABASE_URL'] ?? (await freshServiceDatabase(definition)),
+    DATABASE_URL: environment.DATABASE_URL ?? (await freshServiceDatabase(definition)),
     SERVICE_KEY_FILE: inject('serviceKeyFile'),
     SIGNING_KEY_FILE: inject('serviceKeyFile'),
     PAYMENT_PROVIDER_URL: 'http://127.0.0.1:9',

@@ -36,6 +36,8 @@ export interface Decided {
   sections: Map<string, Section>;
   /** Numbers given to those who now wait, by `registration/section`. */
   waitlistNumbers: Map<string, bigint>;
+  /** Places that drops have ended, by `registration/section` of the drop. */
+  endedPlaces: Map<string, Place>;
 }
 
 /** Decides requests one after the other, in order: each sees what those before it took. */
@@ -46,7 +48,8 @@ export function decideAll(snapshot: Snapshot, requests: readonly RegisterRequest
     draft.take(request, decision);
     return decision;
   });
-  return { decisions, sections: draft.changed, waitlistNumbers: draft.waitlistNumbers };
+  const { changed: sections, waitlistNumbers, endedPlaces } = draft;
+  return { decisions, sections, waitlistNumbers, endedPlaces };
 }
 
 /** Decides one request. Adds count what the drops of the same request give back to the student. */
@@ -143,6 +146,7 @@ class Draft implements Snapshot {
   readonly places: Map<string, Map<string, Place>>;
   readonly changed = new Map<string, Section>();
   readonly waitlistNumbers = new Map<string, bigint>();
+  readonly endedPlaces = new Map<string, Place>();
 
   constructor(snapshot: Snapshot) {
     this.sections = new Map(snapshot.sections);
@@ -153,7 +157,7 @@ class Draft implements Snapshot {
     const own = this.places.get(request.studentId) ?? new Map<string, Place>();
     this.places.set(request.studentId, own);
     for (const item of items.filter(isGranted)) {
-      if (item.action === Action.DROP) this.#drop(own, item);
+      if (item.action === Action.DROP) this.#drop(own, item, request.registrationId);
       else this.#add(own, item, request.registrationId);
     }
   }
@@ -170,11 +174,14 @@ class Draft implements Snapshot {
     own.set(item.sectionId, placeOf(section, item, registrationId));
   }
 
-  #drop(own: Map<string, Place>, item: Item): void {
-    const section = this.#change(item.sectionId);
-    if (section && own.get(item.sectionId)?.outcome === Outcome.WAITLISTED) section.waitlisted--;
-    else if (section) section.taken--;
-    own.delete(item.sectionId);
+  #drop(own: Map<string, Place>, { sectionId }: Item, registrationId: string): void {
+    const section = this.#change(sectionId);
+    const place = own.get(sectionId);
+    if (!section || !place) return;
+    if (place.outcome === Outcome.WAITLISTED) section.waitlisted--;
+    else section.taken--;
+    this.endedPlaces.set(`${registrationId}/${sectionId}`, place);
+    own.delete(sectionId);
   }
 
   /** The section, copied before its first change, with a new version. */

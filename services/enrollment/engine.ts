@@ -72,7 +72,7 @@ export class Engine {
   }
 
   /** What `register` would decide now. */
-  async validate(request: RegisterRequest, timeoutMs: number | undefined): Promise<ValidateResponse['registration']> {
+  async validate(request: RegisterRequest, timeoutMs: number): Promise<ValidateResponse['registration']> {
     return inTransaction(this.#pool, { timeoutMs }, async (query) => {
       const snapshot = await readSnapshot(query, this.#cache, [request], { lock: false });
       const [decision] = decideAll(snapshot, [request], new Date()).decisions;

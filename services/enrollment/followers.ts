@@ -48,10 +48,9 @@ async function putSections(query: Query, published: SectionPublished[]): Promise
     const facts: StoredFacts = { section: toJson(SectionSchema, section), course: courseFacts(course) };
     return [{ section, version, facts }];
   });
-  rows.sort((a, b) => (a.section.id < b.section.id ? -1 : 1));
   const changed = await query<SeatRow>(
     `insert into sections (id, term_id, status, capacity, waitlist_capacity, facts, facts_version)
-     select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::jsonb[], $7::bigint[])
+     select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::jsonb[], $7::bigint[]) order by 1
      on conflict (id) do update set term_id = excluded.term_id, status = excluded.status,
        capacity = greatest(excluded.capacity, sections.taken - sections.over_limit),
        waitlist_capacity = excluded.waitlist_capacity, facts = excluded.facts, facts_version = excluded.facts_version,

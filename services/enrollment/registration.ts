@@ -10,7 +10,7 @@ import {
   EnrollmentSchema,
   Materials,
   Mode,
-  Outcome,
+  type Outcome,
   type Registration,
   RegistrationSchema,
   type SeatCount,
@@ -18,7 +18,7 @@ import {
   RegistrationStatus as Status,
 } from '#proto/enrollment/v1/registration';
 import { type RegisterRequest, RegisterRequestSchema } from '#proto/enrollment/v1/service';
-import { type Decision, isGranted } from './decide.ts';
+import type { Decision } from './decide.ts';
 import type { Section } from './section.ts';
 
 const ITEMS_MAX = 20;
@@ -94,18 +94,11 @@ export async function findRegistrations(
   );
 }
 
-/** The enrollments that a registration's items made or ended. */
-export function enrollmentsOf(registration: Registration, waitlistNumber: (sectionId: string) => bigint): Enrollment[] {
-  const { studentId, id } = registration;
-  return registration.items.filter(isGranted).map(({ sectionId, outcome, action, enrolledBy }) =>
-    create(EnrollmentSchema, {
-      studentId,
-      sectionId,
-      registrationId: action === Action.DROP && enrolledBy ? enrolledBy : id,
-      outcome,
-      waitlistNumber: outcome === Outcome.WAITLISTED ? waitlistNumber(sectionId) : 0n,
-    }),
-  );
+/** The enrollments of a registration's own adds that have this outcome: what a step of its saga has made of them. */
+export function enrollmentsOf({ id, studentId, items }: Registration, outcome: Outcome): Enrollment[] {
+  return items
+    .filter((item) => item.action === Action.ADD && item.outcome === outcome)
+    .map(({ sectionId }) => create(EnrollmentSchema, { studentId, sectionId, registrationId: id, outcome }));
 }
 
 export function seatCountOf(section: Section): SeatCount {

@@ -16,6 +16,7 @@ import {
   RegistrationUndoneSchema,
 } from '#proto/enrollment/v1/events';
 import {
+  type Enrollment,
   Mode,
   Outcome,
   type Registration,
@@ -79,7 +80,11 @@ export async function confirmSeats(query: Query, locked: Locked, cause: Cause): 
   await query("update enrollments set status = 'enrolled' where registration_id = $1 and status = 'reserved'", [
     registration.id,
   ]);
-  return settle(query, { ...locked, addsState: 'confirmed' }, cause);
+  return settle(
+    query,
+    { ...locked, addsState: 'confirmed' },
+    { cause, enrollments: enrollmentsOf(registration, Outcome.ENROLLED) },
+  );
 }
 
 /** Seats go back, and the registration ends as undone, or as cancelled where the student had asked. */
@@ -108,7 +113,7 @@ export async function releaseSeats(query: Query, locked: Locked, reason: string,
   );
   const ended = { ...locked, addsState: 'released' as const };
   await store(query, ended, cause);
-  const enrollments = enrollmentsOf(registration, () => 0n).filter(({ outcome }) => outcome === Outcome.RELEASED);
+  const enrollments = enrollmentsOf(registration, Outcome.RELEASED);
   return [newEvent(RegistrationUndoneSchema, about(registration, cause), { registration, enrollments, seats })];
 }
 
@@ -120,7 +125,8 @@ function isUndone({ mode }: Registration, outcome: Outcome): boolean {
 /** The drops of a registration are settled. */
 export async function finishDrops(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
   if (locked.dropsState !== 'open') return [];
-  return settle(query, { ...locked, dropsState: 'finished' }, cause);
+  // The enrollments ended when the drops were decided.
+  return settle(query, { ...locked, dropsState: 'finished' }, { cause, enrollments: [] });
 }
 
 /** @throws Refusal `registration-ended` */
@@ -139,13 +145,20 @@ export async function requestCancellation(query: Query, locked: Locked, cause: C
   return [newEvent(CancellationRequestedSchema, about(registration, cause), { registrationId, studentId })];
 }
 
-/** Stores what has changed and tells of it: completed when nothing is open any more. */
-async function settle(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
+/** Stores what has changed and tells of it: of the end when nothing is open any more. */
+async function settle(
+  query: Query,
+  locked: Locked,
+  { cause, enrollments }: { cause: Cause; enrollments: Enrollment[] },
+): Promise<NewEvent[]> {
   const { registration } = locked;
   await store(query, locked, cause);
-  const enrollments = enrollmentsOf(registration, () => 0n).filter(({ outcome }) => outcome !== Outcome.WAITLISTED);
-  const schema = registration.status === Status.PENDING ? RegistrationProgressedSchema : RegistrationCompletedSchema;
-  return [newEvent(schema, about(registration, cause), { registration, enrollments })];
+  return [newEvent(schemaOf(registration.status), about(registration, cause), { registration, enrollments })];
+}
+
+function schemaOf(status: Status) {
+  if (status === Status.PENDING) return RegistrationProgressedSchema;
+  return status === Status.COMPLETED ? RegistrationCompletedSchema : RegistrationUndoneSchema;
 }
 
 async function store(query: Query, { registration, addsState, dropsState }: Locked, { now }: Cause): Promise<void> {

@@ -31,7 +31,7 @@ import { leaveWaitlist, liveEnrollments } from './waitlist.ts';
 
 const ENTRIES_MAX = 64;
 /** Of a caller who named no deadline. */
-const DECISION_TIMEOUT_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 
 export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typeof EnrollmentService> {
   const { database, head, verifier } = parts;
@@ -43,7 +43,7 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
     registrationId: string,
     change: (query: Query, locked: Locked) => Promise<NewEvent[]>,
   ): Promise<Registration> {
-    const { registration, position } = await inTransaction(pool, { timeoutMs: context.timeoutMs() }, async (query) => {
+    const { registration, position } = await inTransaction(pool, { timeoutMs: timeoutOf(context) }, async (query) => {
       const locked = await lockRegistration(query, registrationId);
       const events = await change(query, locked);
       const position = events.length > 0 ? await append(query, events) : await headPosition(query);
@@ -69,7 +69,7 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
     { caller, deadline, traceparent }: { caller: Caller; deadline: number; traceparent: string },
   ): Promise<Answer> {
     const request = normalized(asked);
-    await requireMayRegister(caller, request.studentId, database.query);
+    await requireMayAct(caller, request.studentId, database.query);
     return engine.register({ request, actor: caller.id, traceparent, deadline });
   }
 
@@ -97,8 +97,8 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
     async validate({ request }, context) {
       if (!request) throw new ConnectError('request is missing', Code.InvalidArgument);
       const wanted = normalized(request);
-      await requireMayRegister(callerOf(context), wanted.studentId, database.query);
-      const registration = await engine.validate(wanted, context.timeoutMs());
+      await requireMayAct(callerOf(context), wanted.studentId, database.query);
+      const registration = await engine.validate(wanted, timeoutOf(context));
       return registration ? { registration } : {};
     },
 
@@ -124,9 +124,10 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
     },
 
     async leaveWaitlist({ studentId, sectionId }, context) {
-      const { id: actor } = requireSelfOr(context, studentId, 'staff');
-      const position = await inTransaction(pool, { timeoutMs: context.timeoutMs() }, async (query) => {
-        const events = await leaveWaitlist(query, { studentId, sectionId, actor });
+      const caller = callerOf(context);
+      await requireMayAct(caller, studentId, database.query);
+      const position = await inTransaction(pool, { timeoutMs: timeoutOf(context) }, async (query) => {
+        const events = await leaveWaitlist(query, { studentId, sectionId, actor: caller.id });
         return events.length > 0 ? append(query, events) : headPosition(query);
       });
       head.advance(position);
@@ -165,15 +166,18 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
   };
 }
 
+function timeoutOf(context: HandlerContext): number {
+  return context.timeoutMs() ?? TIMEOUT_MS;
+}
+
 function deadlineOf(context: HandlerContext): number {
-  return Date.now() + (context.timeoutMs() ?? DECISION_TIMEOUT_MS);
+  return Date.now() + timeoutOf(context);
 }
 
 /** Students for themselves, whose token proves that they exist; staff for any student that is known. */
-async function requireMayRegister(caller: Caller, studentId: string, query: Query): Promise<void> {
+async function requireMayAct(caller: Caller, studentId: string, query: Query): Promise<void> {
   if (caller.id === studentId && hasRole(caller, 'student')) return;
-  if (!hasRole(caller, 'staff'))
-    throw new ConnectError('only students register, and only for themselves', Code.PermissionDenied);
+  if (!hasRole(caller, 'staff')) throw new ConnectError('students act for themselves only', Code.PermissionDenied);
   const [student] = await query('select from students where id = $1', [studentId]);
   if (!student) throw new ConnectError(`there is no student ${studentId}`, Code.NotFound);
 }

@@ -1,9 +1,11 @@
 /** Writes what a batch decided, with one statement, and shapes the facts its events tell. */
+import { create } from '@bufbuild/protobuf';
 import type { Query } from '#lib/database';
 import { wordOf } from '#lib/words';
 import {
   Action,
   type Enrollment,
+  EnrollmentSchema,
   Outcome,
   OutcomeSchema,
   type Registration,
@@ -13,7 +15,7 @@ import {
 } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest } from '#proto/enrollment/v1/service';
 import { type Decided, isGranted, needsSaga } from './decide.ts';
-import { enrollmentsOf, registrationText, requestText, seatCountOf } from './registration.ts';
+import { registrationText, requestText, seatCountOf } from './registration.ts';
 import type { Section } from './section.ts';
 
 export interface DecidedBatch {
@@ -25,8 +27,8 @@ export interface DecidedBatch {
 const WRITE = `
   with registered as (
     insert into registrations (id, student_id, status, adds_state, drops_state, request, body, requested_at, ended_at)
-    select r.id, r.student_id, r.status, r.adds_state, r.drops_state, r.request, r.body, $8,
-      case when r.status = 'pending' then null else $8 end
+    select r.id, r.student_id, r.status, r.adds_state, r.drops_state, r.request, r.body, $8::timestamptz,
+      case when r.status = 'pending' then null else $8::timestamptz end
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[])
       as r (id, student_id, status, adds_state, drops_state, request, body)
   ), dropped as (
@@ -83,6 +85,16 @@ export function seatsAfter(registration: Registration, { sections }: Decided): S
   return touched.filter((section): section is Section => section !== undefined).map(seatCountOf);
 }
 
-export function enrollmentsAfter(registration: Registration, { waitlistNumbers }: Decided): Enrollment[] {
-  return enrollmentsOf(registration, (sectionId) => waitlistNumbers.get(`${registration.id}/${sectionId}`) ?? 0n);
+/** Enrollments that a registration made, and those of earlier ones that its drops ended. */
+export function enrollmentsAfter(
+  { id, studentId, items }: Registration,
+  { waitlistNumbers, endedPlaces }: Decided,
+): Enrollment[] {
+  return items.filter(isGranted).map(({ sectionId, outcome }) => {
+    const ended = endedPlaces.get(`${id}/${sectionId}`);
+    const waitlistNumber = waitlistNumbers.get(`${id}/${sectionId}`) ?? 0n;
+    if (!ended) return create(EnrollmentSchema, { studentId, sectionId, registrationId: id, outcome, waitlistNumber });
+    const end = ended.outcome === Outcome.WAITLISTED ? Outcome.RELEASED : Outcome.DROPPED;
+    return create(EnrollmentSchema, { studentId, sectionId, registrationId: ended.registrationId, outcome: end });
+  });
 }
