@@ -101,6 +101,20 @@ test('a reservation and its release at once leave nothing set aside', async () =
   }
 });
 
+test('releases and hand-overs of one registration at once move its copies once', async () => {
+  const [book, other] = [await material(20), await material(20)];
+  for (const request of Array.from({ length: 6 }, () => registration(book, other))) {
+    await system.reserveMaterials(request);
+    const release = { ...request, sectionIds: ['T1-0'] };
+    const releases = [1, 2, 3].map(() => system.releaseMaterials(release));
+    await Promise.all([...releases, ...[1, 2, 3].map(() => system.issueMaterials(request))]);
+    expect((await copies(other))[1]).toBe(0);
+  }
+  const [stock = 0, reserved, issued = 0] = await copies(book);
+  expect([stock + issued, reserved]).toEqual([20, 0]);
+  expect(await copies(other)).toEqual([14, 0, 6]);
+});
+
 test('issuing twice hands the copies over once, and a release does not take them back', async () => {
   const book = await material(5);
   const request = registration(book);

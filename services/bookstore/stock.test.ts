@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Refusal, refusalOf } from '#lib/refusal';
-import { freshDatabase, type ServiceUnderTest, startForTest } from '#lib/testing';
+import { eventually, freshDatabase, type ServiceUnderTest, startForTest } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { EventLogService } from '#proto/eventlog/v1/service';
 import { bookstore } from './bookstore.ts';
@@ -34,12 +34,10 @@ async function race(attempt: () => Promise<boolean>): Promise<number> {
 
 test('thirty who want one of five copies at once: five get one', async () => {
   const book = await material(COPIES);
-  const lines = [{ materialId: book, quantity: 1 }];
   const reasons: (string | undefined)[] = [];
 
   const winners = await race(async () => {
-    const request = { registrationId: randomUUID(), studentId: 'anna', sections: [{ sectionId: 'T1-1', lines }] };
-    const refusal = await system.reserveMaterials(request).catch((error) => refusalOf(error) ?? error);
+    const refusal = await system.reserveMaterials(registrationOf([book])).catch((error) => refusalOf(error) ?? error);
     if ('reason' in refusal) reasons.push((refusal as Refusal).reason); // an answer has no reason
     return !('reason' in refusal);
   });
@@ -66,11 +64,9 @@ test('negative control: the same race over a naive check and update gives more t
 
 test('registrations that want the same materials in opposite orders never lock each other', async () => {
   const [first, second] = [await material(100), await material(100)];
-  const requests = Array.from({ length: CONTENDERS }, (_, index) => {
-    const wanted = index % 2 === 0 ? [first, second] : [second, first];
-    const sections = wanted.map((materialId) => ({ sectionId: materialId, lines: [{ materialId, quantity: 1 }] }));
-    return { registrationId: randomUUID(), studentId: 'anna', sections };
-  });
+  const requests = Array.from({ length: CONTENDERS }, (_, index) =>
+    registrationOf(index % 2 === 0 ? [first, second] : [second, first]),
+  );
 
   await Promise.all(requests.map((request) => system.reserveMaterials(request)));
   await Promise.all(requests.map((request) => system.releaseMaterials(request)));
@@ -78,6 +74,35 @@ test('registrations that want the same materials in opposite orders never lock e
   for (const materialId of [first, second])
     expect((await system.getMaterial({ materialId })).material).toMatchObject({ stock: 100, reserved: 0 });
 });
+
+test('materials are locked in the order of their ids, whatever order they are stored or asked for in', async () => {
+  const { pool, query } = service.parts.database;
+  for (const materialId of ['order-3', 'order-2', 'order-1'])
+    await system.createMaterial({ materialId, name: materialId, price: { amount: 1n, currency: 'USD' }, stock: 1 });
+  const other = await pool.connect();
+  await other.query('begin');
+  await other.query("select from materials where id = 'order-2' for update");
+
+  const reserving = system.reserveMaterials(registrationOf(['order-3', 'order-2', 'order-1']));
+  await eventually(async () => {
+    const waiting = await query(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    return waiting.length > 0;
+  });
+  const third = await other.query("select id from materials where id = 'order-3' for update skip locked");
+  await other.query('rollback');
+  other.release();
+
+  expect(third.rows).toEqual([{ id: 'order-3' }]);
+  await reserving;
+});
+
+/** A new registration that wants one copy of each, each for a section of its own. */
+function registrationOf(materialIds: string[]) {
+  const sections = materialIds.map((materialId) => ({ sectionId: materialId, lines: [{ materialId, quantity: 1 }] }));
+  return { registrationId: randomUUID(), studentId: 'anna', sections };
+}
 
 const MATERIALS = 3;
 const REGISTRATIONS = 4;

@@ -1,6 +1,6 @@
 import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
+import { eventually, type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
 import { EventLogService } from '#proto/eventlog/v1/service';
 import { IdentityService } from '#proto/identity/v1/service';
 import { identity } from './identity.ts';
@@ -72,6 +72,28 @@ test('imports of the same accounts in other orders at once all succeed and make 
 
   expect(counts.reduce((sum, { created }) => sum + created, 0)).toBe(40);
   expect(counts.reduce((sum, { unchanged }) => sum + unchanged, 0)).toBe(80);
+});
+
+test('an import takes its accounts in the order of their ids, so that it cannot lock crosswise with another', async () => {
+  const { pool, query } = service.parts.database;
+  const insert = `insert into accounts (id, email, name, roles, password_hash) values ($1, $1 || '@x.example', $1, '{}', '$argon2id$')`;
+  const other = await pool.connect();
+  await other.query('begin');
+  await other.query(insert, ['order-2']);
+
+  const importing = system.putAccounts({ accounts: ['order-3', 'order-2', 'order-1'].map((id) => newAccount(id)) });
+  await eventually(async () => {
+    const waiting = await query(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    return waiting.length > 0;
+  });
+  // Had the import taken this one already, each would wait for the other, and the database would end one of them.
+  await other.query(insert, ['order-3']);
+  await other.query('commit');
+  other.release();
+
+  expect(await importing).toMatchObject({ created: 1, unchanged: 2 });
 });
 
 test('an e-mail of somebody else’s account refuses the whole request', async () => {
