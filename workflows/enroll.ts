@@ -1,13 +1,13 @@
 import type { EnrollInput } from './input.ts';
 import { type SagaEnd, saga } from './saga.ts';
-import { lasting, stepsUntil } from './steps.ts';
+import { decisive, lasting, stepsUntil } from './steps.ts';
 
 /** Carries a registration from reserved to enrolled across the services, or undoes all of it. Workflow id: `enroll/<registration id>`. */
 export async function enroll(registration: EnrollInput): Promise<SagaEnd> {
   const deadlineAtMs = Date.now() + registration.deadlineMs;
   const steps = () => stepsUntil(deadlineAtMs);
 
-  return saga('enrolled', async ({ undo, step }) => {
+  return saga('enrolled', async ({ undo, step, pivot }) => {
     undo('releaseSeats', (reason) => lasting.releaseSeats(registration, reason));
     await step('reserveSeats', () => steps().reserveSeats(registration));
 
@@ -22,6 +22,6 @@ export async function enroll(registration: EnrollInput): Promise<SagaEnd> {
     undo('withdrawEnrollment', () => lasting.withdrawEnrollment(registration));
     await step('recordEnrollment', () => steps().recordEnrollment(registration));
 
-    await step('confirmSeats', () => steps().confirmSeats(registration));
+    await pivot('confirmSeats', () => decisive.confirmSeats(registration));
   });
 }

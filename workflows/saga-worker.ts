@@ -1,8 +1,9 @@
 /** The process that runs sagas: a Temporal worker, with the chassis around it for health, metrics and an orderly end. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Parts, ServiceDefinition } from '#lib/service';
-import { createActivities } from './activities.ts';
+import { type Activities, createActivities } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
+import { logThrough } from './temporal-log.ts';
 import { tracedActivity } from './trace-activity.ts';
 
 const CONNECT_RETRY_MS = 500;
@@ -13,13 +14,17 @@ const CONCURRENT_LOCAL_ACTIVITIES_MAX = 50;
 export const worker: ServiceDefinition = {
   name: 'worker',
   build: async (parts) => {
+    logThrough(parts.logger);
     const running = await startWorker(parts);
     return { services: [], routes: () => undefined, stop: running.stop };
   },
 };
 
 /** Connects to Temporal, waiting for it where it is away, and polls until stopped. */
-export async function startWorker({ config, clients, logger }: Parts): Promise<{ stop(): Promise<void> }> {
+export async function startWorker(
+  { config, clients, logger }: Pick<Parts, 'config' | 'clients' | 'logger'>,
+  activities: Activities = createActivities(clients),
+): Promise<{ stop(): Promise<void> }> {
   const bundle = await workflowBundle(config.workflowBundleFile);
   const connection = await connect(config.temporal.address, (reason) =>
     logger.warn({ reason }, 'waiting for Temporal'),
@@ -29,7 +34,7 @@ export async function startWorker({ config, clients, logger }: Parts): Promise<{
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
     workflowBundle: bundle,
-    activities: createActivities(clients),
+    activities,
     interceptors: { activity: [tracedActivity] },
     workflowTaskPollerBehavior: { type: 'autoscaling' },
     activityTaskPollerBehavior: { type: 'autoscaling' },

@@ -9,6 +9,7 @@ import {
   isCancellation,
   setCurrentDetails,
   setHandler,
+  TemporalFailure,
   upsertMemo,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
@@ -39,6 +40,11 @@ export interface Saga {
   undo(name: string, run: (reason: string) => Promise<void>): void;
   /** Runs a step under the name that people read in the Web UI. */
   step(name: string, run: () => Promise<void>): Promise<void>;
+  /**
+   * Runs the step that decides: once it has happened nothing is undone any more. So it is asked until it answers, whatever the deadline and
+   * whoever cancels, and only its own refusal, which means that it did not happen, undoes the saga.
+   */
+  pivot(name: string, run: () => Promise<void>): Promise<void>;
   /** Runs a step that cannot be undone until it succeeds, however long that takes. */
   untilDone(name: string, run: () => Promise<void>): Promise<void>;
 }
@@ -74,10 +80,13 @@ export async function saga(outcome: Outcome, body: (saga: Saga) => Promise<void>
     await body({
       undo: (name, run) => compensations.unshift({ name, run }),
       step: (name, run) => board.show(name, run),
+      pivot: (name, run) => CancellationScope.nonCancellable(() => board.show(name, run)),
       untilDone,
     });
     return end(outcome, '');
   } catch (failure) {
+    // A fault in this code is nobody's outcome: Temporal tries the workflow task again until it is mended.
+    if (!(failure instanceof TemporalFailure)) throw failure;
     const reason = reasonOf(failure);
     await CancellationScope.nonCancellable(async () => {
       for (const { name, run } of compensations) await untilDone(name, () => run(reason));

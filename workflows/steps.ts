@@ -24,12 +24,13 @@ export function stepsUntil(deadlineAtMs: number) {
   const scheduleToCloseTimeout = Math.max(deadlineAtMs - Date.now(), REMAINING_MIN_MS);
   const local: LocalActivityOptions = { startToCloseTimeout: ATTEMPT_MS, scheduleToCloseTimeout, retry: backoff };
   const charging: ActivityOptions = { startToCloseTimeout: CHARGE_ATTEMPT_MS, scheduleToCloseTimeout, retry: backoff };
-  return {
-    ...proxyLocalActivities<Activities>(local),
-    chargeTuition: proxyActivities<Activities>({ ...charging, summary: 'charge tuition, fees and materials' })
-      .chargeTuition,
-  };
+  const { chargeTuition } = proxyActivities<Activities>({ ...charging, summary: 'charge tuition, fees and materials' });
+  const { reserveSeats, reserveMaterials, recordEnrollment } = proxyLocalActivities<Activities>(local);
+  return { reserveSeats, chargeTuition, reserveMaterials, recordEnrollment };
 }
+
+/** The step after which nothing is undone: asked until it answers. */
+export const decisive = proxyLocalActivities<Activities>({ startToCloseTimeout: ATTEMPT_MS, retry: backoff });
 
 /** Compensations, and steps that cannot be undone. */
 export const lasting = proxyActivities<Activities>({

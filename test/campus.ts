@@ -1,0 +1,218 @@
+/** For tests across services: all of them in this process, on real Postgres, with a real provider and real sagas. */
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@connectrpc/connect';
+import { Connection, Client as TemporalClient } from '@temporalio/client';
+import pg from 'pg';
+import { inject } from 'vitest';
+import type { Clients } from '#lib/clients';
+import type { PeerName } from '#lib/config';
+import { clientsOf, eventually, freshDatabase, type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
+import { BillingService } from '#proto/billing/v1/service';
+import { BookstoreService } from '#proto/bookstore/v1/service';
+import { SectionStatus } from '#proto/catalog/v1/catalog';
+import { CatalogService } from '#proto/catalog/v1/service';
+import { Materials, Mode, type Registration, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
+import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { buildProvider } from '../local/provider/app.ts';
+import { createBook } from '../local/provider/schema.ts';
+import { billing } from '../services/billing/billing.ts';
+import { bookstore } from '../services/bookstore/bookstore.ts';
+import { catalog } from '../services/catalog/catalog.ts';
+import { enrollment } from '../services/enrollment/enrollment.ts';
+import { identity } from '../services/identity/identity.ts';
+import { records } from '../services/records/records.ts';
+import { type Activities, createActivities } from '../workflows/activities.ts';
+import { starter } from '../workflows/saga-starter.ts';
+import { startWorker } from '../workflows/saga-worker.ts';
+
+const TERM = 'T1';
+const SETTLE_TIMEOUT_MS = 60_000;
+const USD = (amount: number) => ({ amount: BigInt(amount), currency: 'USD' });
+
+export interface CampusOptions {
+  /** Wraps the real activities, to make them fail or run twice. */
+  activities?: (real: Activities) => Activities;
+  sagaDeadlineSeconds?: number;
+}
+
+export class Campus {
+  readonly addresses: Partial<Record<PeerName, string[]>>;
+  readonly providerUrl: string;
+  readonly temporal: TemporalClient;
+  /** With the system's token. */
+  readonly clients: Clients;
+  readonly services: Partial<Record<PeerName, ServiceUnderTest>>;
+  readonly #stops: (() => Promise<unknown>)[];
+  #numbers = 10_000;
+
+  constructor(
+    parts: Pick<Campus, 'addresses' | 'providerUrl' | 'temporal' | 'services'>,
+    stops: (() => Promise<unknown>)[],
+  ) {
+    this.addresses = parts.addresses;
+    this.providerUrl = parts.providerUrl;
+    this.temporal = parts.temporal;
+    this.services = parts.services;
+    this.clients = clientsOf(parts.addresses);
+    this.#stops = stops;
+  }
+
+  get enrollment() {
+    return this.clients.of(EnrollmentService, 'enrollment');
+  }
+
+  /** Publishes a section and waits until it can be registered for. Credits 4, fee 25.00. */
+  async section({ capacity = 10, materials = [] as string[] } = {}): Promise<string> {
+    const id = `${TERM}-${this.#numbers++}`;
+    await this.clients.of(CatalogService, 'catalog').putSections({
+      sections: [
+        {
+          id,
+          termId: TERM,
+          courseId: 'CSE-101',
+          code: 'A01',
+          capacity,
+          waitlistCapacity: 5,
+          fee: USD(2_500),
+          materials: materials.map((materialId) => ({ materialId, quantity: 1 })),
+          status: SectionStatus.OPEN,
+        },
+      ],
+    });
+    const known = () => this.rows('enrollment', 'select from sections where id = $1', [id]);
+    await eventually(async () => (await known()).length > 0, { what: `section ${id} at enrollment` });
+    return id;
+  }
+
+  /** Puts a material on the shelf and waits until billing knows its price of 40.00. */
+  async material({ stock = 10 } = {}): Promise<string> {
+    const materialId = `book-${randomUUID().slice(0, 8)}`;
+    await this.clients
+      .of(BookstoreService, 'bookstore')
+      .createMaterial({ materialId, name: 'A book', price: USD(4_000), stock });
+    const known = () => this.rows('billing', 'select from material_prices where material_id = $1', [materialId]);
+    await eventually(async () => (await known()).length > 0, { what: `the price of ${materialId}` });
+    return materialId;
+  }
+
+  /** Asks with the student's own token. */
+  async register(
+    studentId: string,
+    adds: string[],
+    options: { drops?: string[]; card?: string; buy?: boolean; id?: string } = {},
+  ): Promise<Registration> {
+    const registrationId = options.id ?? randomUUID();
+    const { registration } = await this.asStudent(studentId, (client) =>
+      client.register({
+        registrationId,
+        studentId,
+        adds: adds.map((sectionId) => ({ sectionId })),
+        drops: options.drops ?? [],
+        mode: Mode.EACH,
+        paymentMethod: options.card ?? 'tok_ok',
+        materials: options.buy ? Materials.BUY : Materials.NONE,
+      }),
+    );
+    if (!registration) throw new Error('no registration was answered');
+    return registration;
+  }
+
+  async asStudent<T>(studentId: string, body: (client: Client<typeof EnrollmentService>) => Promise<T>): Promise<T> {
+    const clients = clientsOf(this.addresses, await tokenOf(studentId, 'student'));
+    try {
+      return await body(clients.of(EnrollmentService, 'enrollment'));
+    } finally {
+      clients.close();
+    }
+  }
+
+  /** The registration once it has ended. */
+  async settled(id: string): Promise<Registration> {
+    return eventually(
+      async () => {
+        const { registration } = await this.enrollment.getRegistration({ registrationId: id });
+        return registration && registration.status !== Status.PENDING ? registration : undefined;
+      },
+      { timeoutMs: SETTLE_TIMEOUT_MS, what: `the end of ${id}` },
+    );
+  }
+
+  /** Rows of a service's own database. */
+  async rows<Row>(service: PeerName, sql: string, values: unknown[] = []): Promise<Row[]> {
+    const running = this.services[service];
+    if (!running) throw new Error(`${service} is not running`);
+    return running.parts.database.query<Row>(sql, values);
+  }
+
+  async stop(): Promise<void> {
+    this.clients.close();
+    for (const stop of this.#stops.toReversed()) await stop();
+  }
+}
+
+/** Starts everything; term T1 costs 100.00 a credit and allows 40 credits. */
+export async function startCampus(options: CampusOptions = {}): Promise<Campus> {
+  const stops: (() => Promise<unknown>)[] = [];
+  const services: Partial<Record<PeerName, ServiceUnderTest>> = {};
+  const addresses: Partial<Record<PeerName, string[]>> = {};
+  const providerUrl = await startProvider(stops);
+  const common = {
+    LOG_LEVEL: 'error',
+    PAYMENT_PROVIDER_URL: providerUrl,
+    TEMPORAL_TASK_QUEUE: `test-${randomUUID()}`,
+    SAGA_DEADLINE_SECONDS: String(options.sagaDeadlineSeconds ?? 60),
+  };
+  async function start(definition: typeof enrollment): Promise<ServiceUnderTest> {
+    const known = Object.entries(addresses).map(([peer, [address = '']]) => [`${peer.toUpperCase()}_ADDRESS`, address]);
+    const service = await startForTest(definition, { ...common, ...Object.fromEntries(known) });
+    services[definition.name] = service;
+    addresses[definition.name] = [service.address];
+    stops.push(() => service.stop());
+    return service;
+  }
+
+  // Whoever is followed comes before who follows.
+  for (const definition of [identity, catalog, bookstore, billing, records, enrollment]) await start(definition);
+  const { parts } = await start(starter);
+  const real = createActivities(parts.clients);
+  const worker = await startWorker(parts, options.activities?.(real) ?? real);
+  stops.push(() => worker.stop());
+
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  stops.push(() => connection.close());
+  const campus = new Campus({ addresses, providerUrl, services, temporal: new TemporalClient({ connection }) }, stops);
+  await openTerm(campus.clients);
+  return campus;
+}
+
+async function startProvider(stops: (() => Promise<unknown>)[]): Promise<string> {
+  const pool = new pg.Pool({ connectionString: await freshDatabase('provider') });
+  await createBook(pool);
+  const provider = buildProvider({ pool, slowMs: 300 });
+  stops.push(async () => {
+    await provider.close();
+    await pool.end();
+  });
+  return provider.listen({ host: '127.0.0.1', port: 0 });
+}
+
+async function openTerm(clients: Clients): Promise<void> {
+  const term = {
+    id: TERM,
+    name: 'Test term',
+    timeZone: 'America/Los_Angeles',
+    startsOn: '2026-09-21',
+    endsOn: '2026-12-11',
+    creditsMax: 40,
+  };
+  await clients.of(CatalogService, 'catalog').putTerms({ terms: [term] });
+  const course = { id: 'CSE-101', subject: 'CSE', code: 'CSE 101', title: 'Algorithms', credits: 4 };
+  await clients.of(CatalogService, 'catalog').putCourses({ courses: [course] });
+  const rate = {
+    termId: TERM,
+    perCredit: USD(10_000),
+    refunds: [{ until: '2099-12-31', percent: 50 }],
+    timeZone: term.timeZone,
+  };
+  await clients.of(BillingService, 'billing').setTuitionRate({ rate });
+}

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
+import { type Campus, startCampus } from './campus.ts';
+import { traces } from './traces.ts';
+
+let campus: Campus;
+
+beforeAll(async () => {
+  campus = await startCampus();
+});
+afterAll(() => campus.stop());
+
+test('a registration is carried to enrolled across all services', async () => {
+  const book = await campus.material();
+  const sections = [await campus.section({ materials: [book] }), await campus.section()];
+
+  const { id, status } = await campus.register('anna', sections, { buy: true });
+  expect(status).toBe(Status.PENDING);
+  const settled = await campus.settled(id);
+
+  expect(settled.status).toBe(Status.COMPLETED);
+  expect(settled.items.map(({ outcome }) => outcome)).toEqual([Outcome.ENROLLED, Outcome.ENROLLED]);
+  // 2 × 4 credits × 100.00 + 2 fees of 25.00 + a book of 40.00.
+  expect(await traces(campus, id)).toEqual({ seats: 2, charged: 89_000, provider: 89_000, copies: 1, transcript: 2 });
+});
+
+test('a declined payment gives everything back and says why', async () => {
+  const { id } = await campus.register('ben', [await campus.section()], { card: 'tok_declined' });
+
+  const settled = await campus.settled(id);
+
+  expect(settled).toMatchObject({ status: Status.UNDONE, reason: 'payment-declined' });
+  expect(await traces(campus, id)).toEqual({ seats: 0, charged: 0, provider: 0, copies: 0, transcript: 0 });
+});
+
+test('materials out of stock give the money back', async () => {
+  const book = await campus.material({ stock: 0 });
+  const { id } = await campus.register('carla', [await campus.section({ materials: [book] })], { buy: true });
+
+  const settled = await campus.settled(id);
+
+  expect(settled).toMatchObject({ status: Status.UNDONE, reason: 'materials-out-of-stock' });
+  expect(await traces(campus, id)).toEqual({ seats: 0, charged: 0, provider: 0, copies: 0, transcript: 0 });
+});
+
+test('a provider that times out although it charged is asked again, and charges once', async () => {
+  const { id } = await campus.register('dora', [await campus.section()], { card: 'tok_timeout_charged' });
+
+  const settled = await campus.settled(id);
+
+  expect(settled.status).toBe(Status.COMPLETED);
+  expect(await traces(campus, id)).toEqual({ seats: 1, charged: 42_500, provider: 42_500, copies: 0, transcript: 1 });
+});
+
+test('a cancelled registration ends undone, whatever it had reached', async () => {
+  const { id } = await campus.register('emil', [await campus.section()], { card: 'tok_slow' });
+
+  await campus.asStudent('emil', (client) => client.cancelRegistration({ registrationId: id }));
+  const settled = await campus.settled(id);
+
+  expect(settled).toMatchObject({ status: Status.CANCELLED, reason: 'cancelled' });
+  expect(await traces(campus, id)).toEqual({ seats: 0, charged: 0, provider: 0, copies: 0, transcript: 0 });
+});
+
+test('a drop gives back the seat, the copies, and what the schedule says', async () => {
+  const book = await campus.material();
+  const section = await campus.section({ materials: [book] });
+  const enrolled = await campus.register('finn', [section], { buy: true });
+  await campus.settled(enrolled.id);
+
+  const dropped = await campus.register('finn', [], { drops: [section] });
+  const settled = await campus.settled(dropped.id);
+
+  expect(settled.status).toBe(Status.COMPLETED);
+  // Half of 425.00 stays; the book is paid back in full.
+  expect(await traces(campus, enrolled.id)).toEqual({
+    seats: 0,
+    charged: 21_250,
+    provider: 21_250,
+    copies: 0,
+    transcript: 0,
+  });
+});

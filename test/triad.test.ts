@@ -1,0 +1,106 @@
+/** The triad that every saga gets: each activity twice; each step fails in turn; each step fails and every compensation runs twice. */
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
+import type { Activities } from '../workflows/activities.ts';
+import { type Campus, startCampus } from './campus.ts';
+import { type Traces, traces } from './traces.ts';
+
+const STEPS = ['reserveSeats', 'chargeTuition', 'reserveMaterials', 'recordEnrollment', 'confirmSeats'] as const;
+const NOTHING: Traces = { seats: 0, charged: 0, provider: 0, copies: 0, transcript: 0 };
+/** 4 credits × 100.00, a fee of 25.00, a book of 40.00. */
+const EVERYTHING: Traces = { seats: 1, charged: 46_500, provider: 46_500, copies: 1, transcript: 1 };
+
+interface Trouble {
+  /** Every activity of the registration runs twice. */
+  twice?: boolean;
+  /** This step reports a failure … */
+  failing?: (typeof STEPS)[number];
+  /** … before it does anything, or after it has done everything. */
+  when?: 'before' | 'after';
+  /** The first answer of this step is lost: it happened, and nobody knows. */
+  lostOnce?: (typeof STEPS)[number];
+}
+
+const troubles = new Map<string, Trouble>();
+let campus: Campus;
+
+beforeAll(async () => {
+  campus = await startCampus({ activities: troubled });
+});
+afterAll(() => campus.stop());
+
+/** The real activities, with the trouble that a test wants for its registration. */
+function troubled(real: Activities): Activities {
+  const wrapped = Object.entries(real).map(([name, activity]) => [
+    name,
+    async (input: { registrationId: string }, ...rest: unknown[]) => {
+      const run = activity as (...parameters: unknown[]) => Promise<void>; // all take their input first
+      const { twice, failing, when } = troubles.get(input.registrationId) ?? {};
+      if (failing === name && when === 'before') throw refusal();
+      await run(input, ...rest);
+      if (twice) await run(input, ...rest);
+      if (failing === name) throw refusal();
+      if (troubles.get(input.registrationId)?.lostOnce === name) {
+        troubles.delete(input.registrationId);
+        throw new Error('the answer was lost');
+      }
+    },
+  ]);
+  return Object.fromEntries(wrapped) as Activities; // the same names
+}
+
+function refusal(): ApplicationFailure {
+  return ApplicationFailure.nonRetryable('a test made it fail', 'Refusal', 'test-trouble');
+}
+
+async function outcomeOf(
+  trouble: Trouble,
+): Promise<{ status: Status; reason: string; left: Traces; seatsTaken: number }> {
+  const book = await campus.material();
+  const section = await campus.section({ materials: [book] });
+  const id = randomUUID();
+  troubles.set(id, trouble);
+  await campus.register(`student-${id}`, [section], { id, buy: true });
+  const { status, reason } = await campus.settled(id);
+  await campus.temporal.workflow.getHandle(`enroll/${id}`).result();
+  const [row] = await campus.rows<{ taken: number }>('enrollment', 'select taken from sections where id = $1', [
+    section,
+  ]);
+  return { status, reason, left: await traces(campus, id), seatsTaken: row?.taken ?? -1 };
+}
+
+test('every activity runs twice and the result is the same', async () => {
+  const { status, left, seatsTaken } = await outcomeOf({ twice: true });
+  expect(status).toBe(Status.COMPLETED);
+  expect(left).toEqual(EVERYTHING);
+  expect(seatsTaken).toBe(1);
+});
+
+test.each(STEPS)('the answer of %s is lost, and it is asked again: everything is there once', async (lostOnce) => {
+  const { status, left, seatsTaken } = await outcomeOf({ lostOnce });
+  expect(status).toBe(Status.COMPLETED);
+  expect(left).toEqual(EVERYTHING);
+  expect(seatsTaken).toBe(1);
+});
+
+// The last step decides: it cannot have happened and yet refuse.
+describe.each(STEPS.slice(0, -1))('%s fails', (failing) => {
+  test.each([
+    ['before it does anything', 'before', false],
+    ['after it has done everything', 'after', false],
+    ['after it has done everything, and every compensation runs twice', 'after', true],
+  ] as const)('%s: nothing is left behind', async (_when, when, twice) => {
+    const { status, reason, left, seatsTaken } = await outcomeOf({ failing, when, twice });
+    expect({ status, reason }).toEqual({ status: Status.UNDONE, reason: 'test-trouble' });
+    expect(left).toEqual(NOTHING);
+    expect(seatsTaken).toBe(0);
+  });
+});
+
+test('confirmSeats fails before it does anything: nothing is left behind', async () => {
+  const { status, left } = await outcomeOf({ failing: 'confirmSeats', when: 'before', twice: true });
+  expect(status).toBe(Status.UNDONE);
+  expect(left).toEqual(NOTHING);
+});
