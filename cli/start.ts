@@ -4,6 +4,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { ProcessName } from '#lib/config';
 import { PlatformError } from '../local/failure.ts';
 import { type Platform, startPlatform } from '../local/platform.ts';
+import { loadCampus } from './campus/load.ts';
+import { connect } from './connect.ts';
 import { dataOption } from './data-option.ts';
 import { reportFailure } from './failure-report.ts';
 import { Progress } from './progress.ts';
@@ -77,6 +79,12 @@ async function serveUntil(
 async function firstStart(platform: Platform): Promise<void> {
   const mark = join(platform.record.dataFolder, 'campus-loaded');
   if (existsSync(mark)) return;
+  const clients = await connect(platform.record);
+  try {
+    await loadCampus(clients);
+  } finally {
+    clients.close();
+  }
   writeFileSync(mark, '');
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,6 +30,8 @@ export interface ChildSpec {
 
 export interface Child {
   pid: number;
+  /** Where in its log file this run begins. */
+  logStart: number;
   /** Answers in words how it ended. */
   exited: Promise<string>;
   /** Ends it in order, and by force once it took too long. */
@@ -40,6 +42,7 @@ export interface Child {
 export async function startChild(spec: ChildSpec): Promise<Child> {
   await endLeftover(spec.pidFile, spec.abandonSignal);
   const log = openLog(spec.logFile);
+  const logStart = fstatSync(log).size;
   const child = spawn(spec.command, spec.arguments, {
     cwd: '/',
     env: spec.environment,
@@ -56,10 +59,10 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
   const pid = child.pid as number; // it was spawned
   recordProcess(spec.pidFile, pid);
   lowerPriority(pid, spec.niceness);
-  return handleOf(child, pid, spec);
+  return { ...handleOf(child, pid, spec), logStart };
 }
 
-function handleOf(child: ChildProcess, pid: number, spec: ChildSpec): Child {
+function handleOf(child: ChildProcess, pid: number, spec: ChildSpec): Omit<Child, 'logStart'> {
   const guard = guardAgainstAbandonment(pid, spec.abandonSignal);
   const exited = once(child, 'exit').then(([code, signal]) => {
     guard.kill('SIGKILL');
@@ -117,10 +120,10 @@ function openLog(file: string): number {
   return openSync(file, 'a', 0o600);
 }
 
-/** The last lines that a process wrote. */
-export function tailOf(logFile: string): string {
+/** The last lines that a process wrote since its log was this long. */
+export function tailOf(logFile: string, since: number): string {
   try {
-    return readFileSync(logFile).subarray(-tailBytesMax).toString('utf8');
+    return readFileSync(logFile).subarray(since).subarray(-tailBytesMax).toString('utf8');
   } catch {
     return '';
   }

@@ -48,6 +48,7 @@ export function keeper(options: KeeperOptions): Keeper {
   let stopping = new AbortController();
   let crashes = 0;
   let lastEnd = '';
+  let lastWords = '';
 
   async function run(stopped: AbortSignal): Promise<void> {
     let backoffMs = backoffMinMs;
@@ -69,7 +70,9 @@ export function keeper(options: KeeperOptions): Keeper {
       if (stopped.aborted) return 'not started';
       child = await startChild(options.child);
       if (stopped.aborted) await child.stop();
-      return await child.exited;
+      const end = await child.exited;
+      lastWords = tailOf(options.child.logFile, child.logStart);
+      return end;
     } catch (failure) {
       return failure instanceof Error ? failure.message : String(failure);
     } finally {
@@ -83,7 +86,8 @@ export function keeper(options: KeeperOptions): Keeper {
     while (!(child && (await options.isReady().catch(() => false)))) {
       signal?.throwIfAborted();
       if (stopping.signal.aborted) throw new PlatformError(`${options.name} was stopped before it was ready.`);
-      if (crashes >= crashesMax || (crashes > 0 && lastEnd === misconfigured)) throw cannotStart(options, lastEnd);
+      if (crashes >= crashesMax || (crashes > 0 && lastEnd === misconfigured))
+        throw cannotStart(options, lastEnd, lastWords);
       if (Date.now() > deadline) throw cannotStart(options, `no answer within ${options.readyTimeoutMs / 1000} s`);
       await sleep(readyPollMs);
     }
@@ -110,11 +114,11 @@ export function keeper(options: KeeperOptions): Keeper {
   };
 }
 
-function cannotStart({ name, child }: KeeperOptions, why: string): PlatformError {
-  const tail = tailOf(child.logFile);
-  const last = lastMessage(tail);
+function cannotStart({ name, child }: KeeperOptions, why: string, words = ''): PlatformError {
+  const last = lastMessage(words)?.replace(`${name} cannot start: `, '');
   const sentence =
-    sentenceForLog(tail) ?? `${name} cannot start (${why})${last ? `: ${last}` : ''}. See ${child.logFile}`;
+    sentenceForLog(`${why}\n${words}`) ??
+    `${name} cannot start (${why})${last ? `: ${last}` : ''}. See ${child.logFile}`;
   return new PlatformError(sentence);
 }
 
@@ -122,7 +126,8 @@ function cannotStart({ name, child }: KeeperOptions, why: string): PlatformError
 function lastMessage(tail: string): string | undefined {
   const lines = tail.split('\n').filter((line) => line.trim());
   const telling =
-    lines.findLast((line) => /FATAL|PANIC|"level":"?(error|fatal|50|60)|^\w*Error\b/.test(line)) ?? lines.at(-1);
+    lines.findLast((line) => /FATAL|PANIC|"level":"?(error|fatal|50|60)|^\w*(Error|Exception)\b/.test(line)) ??
+    lines.at(-1);
   if (!telling?.startsWith('{')) return telling;
   try {
     const entry: { msg?: unknown } = JSON.parse(telling);

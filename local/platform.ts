@@ -110,33 +110,43 @@ async function startParts(
   };
 }
 
-/** Postgres and Temporal do not need each other: they start side by side. */
+/** Postgres and Temporal do not need each other: they start and stop side by side. */
 async function startStores(folder: DataFolder, options: PlatformOptions, undo: AsyncDisposableStack) {
-  const { signal, onEvent, onProgress } = options;
-  const told = { ...(signal && { signal }), ...(onEvent && { onEvent }), ...(onProgress && { onProgress }) };
+  const stops: (() => Promise<void>)[] = [];
+  undo.defer(async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  });
+  // Where one fails, the other is not waited for: building Temporal may take minutes.
+  const failed = new AbortController();
+  const { onEvent, onProgress } = options;
+  const told = {
+    signal: AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])]),
+    ...(onEvent && { onEvent }),
+    ...(onProgress && { onProgress }),
+  };
   const starting = [
     timed('Postgres', options, async () => {
       const cluster = await startCluster({ folder: folder.postgres, replicas, logFolder: folder.logs, ...told });
-      undo.defer(() => cluster.stop());
+      stops.push(() => cluster.stop());
       await createDatabases(cluster, databaseNames);
       return cluster;
     }),
     timed('Temporal', options, async () => {
-      const logFile = join(folder.logs, 'temporal.log');
-      const address = inheritedEnvironment().TEMPORAL_ADDRESS;
       const temporal = await startTemporal({
         folder: folder.temporal,
-        address,
-        logFile,
+        address: inheritedEnvironment().TEMPORAL_ADDRESS,
+        logFile: join(folder.logs, 'temporal.log'),
         niceness: temporalNiceness,
         ...told,
       });
-      undo.defer(() => temporal.stop());
+      stops.push(() => temporal.stop());
       return temporal;
     }),
   ] as const;
-  // Also where one fails: the other must be up or down before what it started is undone.
+  for (const one of starting) one.catch((failure: unknown) => failed.abort(failure));
+  // Both have ended, up or down, before what they started can be undone.
   await Promise.allSettled(starting);
+  failed.signal.throwIfAborted();
   const [cluster, temporal] = await Promise.all(starting);
   return { cluster, temporal };
 }

@@ -61,7 +61,7 @@ export async function initialize(place: ClusterPlace): Promise<void> {
   });
   const end = await child.exited;
   if (end === 'exit code 0') return renameSync(unfinished, folder);
-  const tail = tailOf(logFile);
+  const tail = tailOf(logFile, child.logStart);
   throw new PlatformError(sentenceForLog(tail) ?? `Postgres cannot create its files (${end}). See ${logFile}`);
 }
 

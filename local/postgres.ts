@@ -82,7 +82,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   if (!lock) throw new PlatformError(`Another process already runs the Postgres cluster in ${folder}: stop it first.`);
   const members = new Map<Member, { keeper: Keeper; port: number }>();
   const stop = async () => {
-    await stopInOrder([...members.values()].map((member) => member.keeper));
+    await stopAll([...members.values()].map((member) => member.keeper));
     lock.release();
   };
   try {
@@ -120,12 +120,10 @@ function placeOf(folder: string, options: ClusterOptions): ClusterPlace {
   };
 }
 
-/** The primary first, so that the replicas receive its last words. */
-async function stopInOrder([primary, ...replicas]: Keeper[]): Promise<void> {
-  for (const { pid } of replicas) signalTree(pid(), 'SIGCONT');
-  if (primary) signalTree(primary.pid(), 'SIGCONT');
-  await primary?.stop();
-  await Promise.all(replicas.map((replica) => replica.stop()));
+/** All at once: what a replica misses of the last moment it receives after the next start. */
+async function stopAll(keepers: Keeper[]): Promise<void> {
+  for (const { pid } of keepers) signalTree(pid(), 'SIGCONT');
+  await Promise.all(keepers.map((one) => one.stop()));
 }
 
 function clusterOf(

@@ -130,7 +130,7 @@ async function build(folder: string, target: string, search: TemporalSearch): Pr
   rmSync(unfinished, { force: true });
   search.signal?.throwIfAborted();
   throw new PlatformError(
-    sentenceForLog(tailOf(logFile)) ??
+    sentenceForLog(tailOf(logFile, child.logStart)) ??
       `Temporal could not be built with Go (${end}): see ${logFile}, or put the temporal command on PATH.`,
   );
 }
@@ -139,7 +139,9 @@ async function reportUntilLate({ onProgress, signal }: TemporalSearch): Promise<
   const startedAt = Date.now();
   while (!signal?.aborted && Date.now() - startedAt < buildTimeoutMs) {
     const seconds = Math.round((Date.now() - startedAt) / 1000);
-    onProgress?.(`Building Temporal ${cliVersion} with Go, once for this user: ${seconds} s of about 3 minutes.`);
+    onProgress?.(
+      `Building Temporal ${cliVersion} with Go, once for this user; ${seconds} s so far, 3 to 6 minutes is usual.`,
+    );
     await sleep(progressEveryMs, undefined, { ref: false, ...(signal && { signal }) }).catch(() => undefined);
   }
   return signal?.aborted ? 'interrupted' : `not done within ${buildTimeoutMs / 60_000} minutes`;

@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { inheritedEnvironment } from '#lib/config';
+import { addressesOf, readPlatform } from '../local/platform-record.ts';
+import { freePort } from '../local/port.ts';
+import { grpcServes, httpAnswers } from '../local/readiness.ts';
+import { isRunning, type RunningProcess } from '../local/running-process.ts';
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
+
+const registrar = join(import.meta.dirname, 'registrar.ts');
+const pollMs = 50;
+const deadlineMs = 200_000;
+
+let folder: string;
+const started: ChildProcess[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'registrar-start-'));
+});
+
+afterEach(async () => {
+  for (const one of started.splice(0)) await ended(one, 'SIGTERM');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** `registrar start` as a person runs it, with all that it has said so far. */
+function start(...options: string[]): { process: ChildProcess; said: () => string } {
+  const environment = { ...inheritedEnvironment(), TEMPORAL_ADDRESS: undefined };
+  const child = spawn(process.execPath, [registrar, 'start', '--data', folder, ...options], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  started.push(child);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      said += chunk;
+    });
+  }
+  return { process: child, said: () => said };
+}
+
+async function ended(child: ChildProcess, signal?: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exit = once(child, 'exit');
+  if (signal) child.kill(signal);
+  const [code] = await exit;
+  return code;
+}
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await sleep(pollMs);
+  }
+}
+
+async function ready(one: { process: ChildProcess; said: () => string }): Promise<void> {
+  await until('the platform is ready', () => {
+    if (one.process.exitCode !== null) throw new Error(one.said());
+    return /Ready in/.test(one.said());
+  });
+}
+
+/** Every process of the platform, as written down in its data folder. */
+function processes(): Map<string, RunningProcess> {
+  const files = ['run', 'postgres', 'temporal'].flatMap((name) =>
+    readdirSync(join(folder, name))
+      .filter((file) => file.endsWith('.pid'))
+      .map((file) => join(folder, name, file)),
+  );
+  return new Map(files.map((file) => [file.slice(folder.length + 1), JSON.parse(readFileSync(file, 'utf8'))]));
+}
+
+test('a killed service is back under its address, and a killed supervisor leaves nothing running', async () => {
+  const port = await freePort();
+  const platform = start('--port', String(port), '--scale', 'enrollment=2');
+  await ready(platform);
+  const record = readPlatform(folder);
+  const before = processes();
+  expect([...before.keys()]).toEqual(expect.arrayContaining(['run/enrollment-2.pid', 'postgres/replica-2.pid']));
+  expect(record.edgeUrl).toBe(`http://127.0.0.1:${port}`);
+
+  const billing = before.get('run/billing.pid');
+  process.kill(billing?.pid ?? 0, 'SIGKILL');
+  await until('billing is another process', () => {
+    const now = processes().get('run/billing.pid');
+    return now !== undefined && now.startedAt !== billing?.startedAt;
+  });
+  const [address = ''] = addressesOf(record, 'billing');
+  await until('billing serves again', () => grpcServes(address).catch(() => false));
+  expect(platform.said()).toContain('billing ended (killed by SIGKILL); starting it again in 0.2 s');
+
+  const after = [...processes().values()];
+  await ended(platform.process, 'SIGKILL');
+  await until('nothing runs any more', () => !after.some(isRunning));
+  expect(() => readPlatform(folder)).toThrow(/^No platform runs on /);
+});
+
+test('Ctrl-C ends everything, a second start finds its data, and a third beside it is refused', async () => {
+  const port = String(await freePort());
+  const first = start('--port', port);
+  await ready(first);
+  const key = readFileSync(readPlatform(folder).serviceKeyFile, 'utf8');
+  expect(statSync(join(folder, 'platform.json')).mode & 0o777).toBe(0o600);
+  const all = [...processes().values()];
+  expect(await ended(first.process, 'SIGINT')).toBe(0);
+  expect(all.filter(isRunning)).toEqual([]);
+
+  const second = start('--port', port);
+  await ready(second);
+  const record = readPlatform(folder);
+  expect(readFileSync(record.serviceKeyFile, 'utf8')).toBe(key);
+  expect(await httpAnswers(`${record.edgeUrl}/healthz`)).toBe(true);
+
+  const third = start('--port', String(await freePort()));
+  expect(await ended(third.process)).toBe(1);
+  expect(third.said()).toBe(`A platform already runs on ${folder}: stop it, or choose another folder with --data.\n`);
+  expect(await httpAnswers(`${record.edgeUrl}/healthz`)).toBe(true);
+});
+
+test('a port in use is one sentence that says what to do', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+
+  const one = start('--port', String(port));
+
+  expect(await ended(one.process)).toBe(1);
+  expect(one.said()).toBe(`Port ${port} is in use: stop what listens there, or choose another with --port.\n`);
+  server.close();
+});
+
+test('a start that is interrupted ends what it had started', async () => {
+  const one = start('--port', String(await freePort()));
+  await until('Postgres is ready', () => one.said().includes('Postgres is ready'));
+  const all = [...processes().values()];
+
+  expect(await ended(one.process, 'SIGINT')).toBe(130);
+
+  expect(all.length).toBeGreaterThan(2);
+  expect(all.filter(isRunning)).toEqual([]);
+});
