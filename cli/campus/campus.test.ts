@@ -1,7 +1,12 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { type Meeting, type Section, SectionSchema } from '#proto/catalog/v1/catalog';
+import { readSchedule } from '../schedule/schedule.ts';
 import { buildCampus } from './campus.ts';
+
+const realFolder = join(import.meta.dirname, '../../../shared/data/ucsd-fa24');
 
 const campus = buildCampus();
 const courses = new Map(campus.courses.map((course) => [course.id, course]));
@@ -129,3 +134,12 @@ test('there is something of everything that a demonstration wants to show', () =
   expect(campus.materials.every((material) => (material.price?.amount ?? 0n) > 0n)).toBe(true);
   for (const course of campus.courses) expect(course.description.match(/\.(\s|$)/g)?.length, course.id).toBe(2);
 });
+
+test.skipIf(!existsSync(realFolder))(
+  'a real schedule imported beside the campus changes none of its courses',
+  async () => {
+    for await (const item of readSchedule(realFolder, { termId: 'FA24', unlistedCredits: 4 })) {
+      if (item.kind === 'course') expect(courses.has(item.course.id), item.course.id).toBe(false);
+    }
+  },
+);

@@ -17,9 +17,9 @@ import { currency, term, tuitionRate } from './term.ts';
 import { Diary, finalMeeting, mainPatterns, type Pattern, sidePatterns, weeklyMeeting } from './timetable.ts';
 
 const firstClassNumber = 10_001;
-const subjects = 'MATH STAT CS PHYS CHEM BIOL ENGL HIST PHIL ECON PSYC SOC ART MUS SPAN ENGR'.split(' ');
+const subjects = 'MTH STA CSC PHY CHM BIO ENG HIS PHI ECO PSY SOC ART MSC SPA EGR'.split(' ');
 /** Subjects that need a third instructor. */
-const largeSubjects = 'MATH CS CHEM BIOL ENGL HIST ECON PSYC'.split(' ');
+const largeSubjects = 'MTH CSC CHM BIO ENG HIS ECO PSY'.split(' ');
 const courseColumns = ['course', 'title', 'credits', 'format', 'seats', 'fee', 'materials', 'description'] as const;
 
 type CourseRow = Record<(typeof courseColumns)[number], string>;
