@@ -2,6 +2,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import { bodyProblems } from './schema/common.ts';
 
 /** Register before the routes: it sees what comes after it. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
@@ -30,9 +31,11 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         typeof json.$id === 'string' ? json.$id : `def-${index}`,
     },
   });
-  // Who may is part of the description: a route that is not public needs a token.
-  app.addHook('onRoute', (route) => {
-    if (route.schema && route.config?.access !== 'public') route.schema.security = [{ bearer: [] }];
+  app.addHook('onRoute', ({ schema, config }) => {
+    if (!schema) return;
+    // Who may is part of the description, and so is what every body may meet.
+    if (config?.access !== 'public') schema.security = [{ bearer: [] }];
+    if (schema.body) schema.response = { ...(schema.response as object), ...bodyProblems }; // as answers() made it
   });
 }
 

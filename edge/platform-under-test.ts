@@ -38,13 +38,18 @@ export const PASSWORD = 'registrar-demo';
 /** In the order in which they need each other. */
 const definitions: ServiceDefinition[] = [identity, catalog, records, bookstore, enrollment, billing, projector];
 
+export interface Person {
+  id: string;
+  roles: Role[];
+}
+
 export interface PlatformUnderTest {
   app: FastifyInstance;
   /** Of the system. */
   clients: Clients;
   services: Map<PeerName, ServiceUnderTest>;
   /** Injects a request with a token of these roles; without roles, with none. */
-  ask(options: InjectOptions & { as?: { id: string; roles: Role[] } }): Promise<LightMyRequestResponse>;
+  ask(options: InjectOptions & { as?: Person }): Promise<LightMyRequestResponse>;
   stop(): Promise<void>;
 }
 
@@ -102,7 +107,9 @@ export async function startEdge(environment: Record<string, string>) {
   const app = await buildApp({ config, logger, clients, verifier, views, sagas });
   const ask: PlatformUnderTest['ask'] = async ({ as, ...options }) => {
     const bearer = as ? { authorization: `Bearer ${await tokenOf(as.id, ...as.roles)}` } : {};
-    return app.inject({ ...options, headers: { ...bearer, ...options.headers } });
+    const answer = await app.inject({ ...options, headers: { ...bearer, ...options.headers } });
+    expectStated(app, options, answer.statusCode);
+    return answer;
   };
   return {
     app,
@@ -115,6 +122,18 @@ export async function startEdge(environment: Record<string, string>) {
       clients.close();
     },
   };
+}
+
+/** Every answer of every test is one that the description states. */
+function expectStated(app: FastifyInstance, { method = 'GET', url = '' }: InjectOptions, status: number): void {
+  const { pathname } = new URL(String(url), 'http://edge');
+  const { paths = {} } = app.swagger() as { paths?: Record<string, Record<string, { responses: object }>> }; // OpenAPI
+  const template = Object.keys(paths)
+    .sort((a, b) => a.split('{').length - b.split('{').length)
+    .find((path) => new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`).test(pathname));
+  const operation = template === undefined ? undefined : paths[template]?.[method.toLowerCase()];
+  if (operation && !(status in operation.responses))
+    throw new Error(`${method} ${template} answered ${status}, which its description does not state`);
 }
 
 /** The database of `primaryUrl` as a replica has it. */

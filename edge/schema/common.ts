@@ -128,6 +128,9 @@ export function answers<const A extends Record<number, unknown>>(good: A, ...sta
   return { ...Object.fromEntries(bad), ...good };
 }
 
+/** Of every route that takes a body. */
+export const bodyProblems = { 413: problem('the body is too large'), 415: problem('the body is not JSON') };
+
 function problem(description: string) {
   return { description, content: { 'application/problem+json': { schema: ref(Problem) } } };
 }
