@@ -24,12 +24,15 @@ test('a student registers for nobody else', async () => {
   await expect(campus.client().validate({ request }, asOther)).rejects.toMatchObject(denied);
 });
 
-test.each(['instructor', 'system'] as const)('an account whose role is %s registers nobody, itself included', async (role) => {
-  const account = newStudent();
-  const request = requestFrom(account, { adds: [await campus.section()] });
-  const options = role === 'system' ? undefined : await campus.as(account, role);
-  await expect(campus.client().register(request, options)).rejects.toMatchObject({ code: Code.PermissionDenied });
-});
+test.each(['instructor', 'system'] as const)(
+  'an account whose role is %s registers nobody, itself included',
+  async (role) => {
+    const account = newStudent();
+    const request = requestFrom(account, { adds: [await campus.section()] });
+    const options = role === 'system' ? undefined : await campus.as(account, role);
+    await expect(campus.client().register(request, options)).rejects.toMatchObject({ code: Code.PermissionDenied });
+  },
+);
 
 test('another student’s registration and enrollments are not there to see or to change', async () => {
   const [section] = await campus.sections(1, { waitlistCapacity: 1 });
@@ -81,7 +84,9 @@ test('only the system carries a registration on', async () => {
       calls.map(() => Code.PermissionDenied),
     );
   }
-  expect(await campus.places(student)).toMatchObject({ [Object.keys(await campus.places(student))[0] ?? '']: 'reserved' });
+  expect(await campus.places(student)).toMatchObject({
+    [Object.keys(await campus.places(student))[0] ?? '']: 'reserved',
+  });
 });
 
 test('staff register a student whom the platform knows, and no other', async () => {

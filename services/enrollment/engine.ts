@@ -21,6 +21,7 @@ const BATCH_MAX = 64;
 const IN_FLIGHT_MAX = 2;
 const QUEUE_MAX = 4_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
+const ATTEMPTS_ALONE_MAX = 3;
 
 export interface Ask {
   /** Normalized; see registration.ts. */
@@ -97,14 +98,23 @@ export class Engine {
     try {
       return await this.#transact(asks);
     } catch (error) {
-      if (asks.length === 1 || !isOfOneRequest(error)) return new Map(asks.map((ask) => [ask, asError(error)]));
+      if (!isOfOneRequest(error)) return new Map(asks.map((ask) => [ask, asError(error)]));
     }
     const answers = new Map<Ask, Answer | Error>();
-    for (const ask of asks) {
-      const alone = await this.#transact([ask]).catch((error: unknown) => new Map([[ask, asError(error)]]));
-      answers.set(ask, alone.get(ask) ?? new Error('a request was not answered'));
-    }
+    for (const ask of asks) answers.set(ask, await this.#decideAlone(ask));
     return answers;
+  }
+
+  /** More than once, since what it met may be what another instance was just writing. */
+  async #decideAlone(ask: Ask): Promise<Answer | Error> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answers = await this.#transact([ask]);
+        return answers.get(ask) ?? new Error('a request was not answered');
+      } catch (error) {
+        if (attempt >= ATTEMPTS_ALONE_MAX || !isOfOneRequest(error)) return asError(error);
+      }
+    }
   }
 
   async #transact(asks: Ask[]): Promise<Map<Ask, Answer | Error>> {
@@ -191,7 +201,7 @@ function timeLeft(asks: Ask[]): number {
   return Math.min(Math.max(latest - Date.now(), 1), STATEMENT_TIMEOUT_MS);
 }
 
-/** Data (22), integrity (23) and serialization (40): SQLSTATE classes that another request of the batch may have caused. */
+/** Data (22), integrity (23) and serialization (40): SQLSTATE classes that one request, of this batch or of another instance's, may have caused. */
 function isOfOneRequest(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(22|23|40)/.test(String(error.code));
 }

@@ -16,7 +16,7 @@ import {
   RegisterManyResponse_AnswerSchema as ManyAnswerSchema,
   type RegisterRequest,
 } from '#proto/enrollment/v1/service';
-import type { Answer, Engine } from './engine.ts';
+import type { Answer, Ask, Engine } from './engine.ts';
 import { findRegistrations, normalized } from './registration.ts';
 import {
   confirmSeats,
@@ -58,28 +58,24 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
     return { actor: callerOf(context).id, now: new Date() };
   }
 
-  async function registerEntry(entry: Entry, deadline: number): Promise<Answer> {
-    if (!entry.request) throw new ConnectError('an entry has no request', Code.InvalidArgument);
-    const caller = await verifier.verify(entry.accessToken);
-    return register(entry.request, { caller, deadline, traceparent: entry.traceparent });
+  async function askOfEntry({ request, accessToken, traceparent }: Entry, deadline: number): Promise<Ask> {
+    if (!request) throw new ConnectError('an entry has no request', Code.InvalidArgument);
+    return askOf(request, { caller: await verifier.verify(accessToken), deadline, traceparent });
   }
 
-  async function register(
+  async function askOf(
     asked: RegisterRequest,
     { caller, deadline, traceparent }: { caller: Caller; deadline: number; traceparent: string },
-  ): Promise<Answer> {
+  ): Promise<Ask> {
     const request = normalized(asked);
     await requireMayAct(caller, request.studentId, database.query);
-    return engine.register({ request, actor: caller.id, traceparent, deadline });
+    return { request, actor: caller.id, traceparent, deadline };
   }
 
   return {
     async register(request, context) {
-      const answer = await register(request, {
-        caller: callerOf(context),
-        deadline: deadlineOf(context),
-        traceparent: traceparent(),
-      });
+      const about = { caller: callerOf(context), deadline: deadlineOf(context), traceparent: traceparent() };
+      const answer = await engine.register(await askOf(request, about));
       tellPosition(context, answer.position);
       return answer;
     },
@@ -88,10 +84,13 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
       requireRole(context, 'system');
       if (entries.length > ENTRIES_MAX) throw new ConnectError(`at most ${ENTRIES_MAX} entries`, Code.InvalidArgument);
       const deadline = deadlineOf(context);
-      const answers = await Promise.all(
-        entries.map((entry) => registerEntry(entry, deadline).then(answered, (error: unknown) => failed(error, parts))),
+      // Rights first and all of them, so that what may be asked is queued in the order in which it came.
+      const asks = await Promise.allSettled(entries.map((entry) => askOfEntry(entry, deadline)));
+      const fail = (error: unknown) => failed(error, parts);
+      const answers = asks.map((ask) =>
+        ask.status === 'fulfilled' ? engine.register(ask.value).then(answered, fail) : fail(ask.reason),
       );
-      return { answers };
+      return { answers: await Promise.all(answers) };
     },
 
     async validate({ request }, context) {
