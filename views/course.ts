@@ -52,7 +52,7 @@ export const courses: Projection = {
       description,
       credits,
       sort_key: sortKey(code, id),
-      search: searchVector([title], [code, id]),
+      search: searchVector({ prose: [title], codes: [code, id] }),
     }));
     await upsert(query, { table: 'courses', key: ['id'] }, rows);
   },

@@ -99,6 +99,20 @@ export function findSections(
   );
 }
 
+/** What sections repeat of their courses, whose own projection comes before this one. */
+const REPEAT_COURSES = `
+  update sections
+  set course_code = told.code, course_title = told.title, subject = told.subject, credits = told.credits,
+    sort_key = told.sort_key, search = told.search
+  from (
+    select s.id, c.code, c.title, c.subject, c.credits,
+      c.sort_key || ' ' || s.own_sort_key as sort_key, s.own_search || c.search as search
+    from courses c join sections s on s.course_id = c.id where c.id = any($1)
+  ) as told
+  where told.id = sections.id
+    and (course_code, course_title, sections.subject, sections.credits, sections.sort_key, sections.search)
+      is distinct from (told.code, told.title, told.subject, told.credits, told.sort_key, told.search)`;
+
 export const sections: Projection = {
   source: 'catalog',
   async apply(events, query) {
@@ -111,14 +125,7 @@ export const sections: Projection = {
     await upsert(query, { table: 'sections', key: ['id'], unlessOlder: true }, rows);
     const courseIds = [...newestCourses(events).keys()];
     if (courseIds.length === 0) return;
-    // What the sections repeat of their courses; the courses' own projection comes before this one.
-    await query(
-      `update sections set course_code = courses.code, course_title = courses.title, subject = courses.subject,
-         credits = courses.credits, sort_key = courses.sort_key || ' ' || own_sort_key,
-         search = own_search || courses.search
-       from courses where courses.id = sections.course_id and courses.id = any($1)`,
-      [courseIds],
-    );
+    await query(REPEAT_COURSES, [courseIds]);
   },
 };
 
@@ -138,7 +145,7 @@ function rowOf(section: Section, version: bigint): Row {
     waitlist_capacity: section.waitlistCapacity,
     ...hoursOf(section.meetings),
     own_sort_key: sortKey(section.code, section.id),
-    own_search: searchVector(section.instructors, [section.code, section.id]),
+    own_search: searchVector({ prose: section.instructors, codes: [section.code], ids: [section.id] }),
     version,
   };
 }

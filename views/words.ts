@@ -13,17 +13,29 @@ export function wordsOf(text: string): string[] {
     .filter(Boolean);
 }
 
-/** Texts as the literal of a tsvector. Codes are also found when typed without their space: "CSE 101" as "cse101". */
-export function searchVector(texts: readonly string[], codes: readonly string[]): string {
-  const words = [...texts, ...codes].flatMap(wordsOf);
+interface Texts {
+  prose: readonly string[];
+  /** Also found when typed without their space: "CSE 101" as "cse101". */
+  codes: readonly string[];
+  /** Found by whole words only: the class number 101337 is not what "CSE 101" means. */
+  ids?: readonly string[];
+}
+
+/** Texts as the literal of a tsvector. */
+export function searchVector({ prose, codes, ids = [] }: Texts): string {
+  const words = [...prose, ...codes].flatMap(wordsOf);
   const joined = codes.map((code) => wordsOf(code).join(''));
-  return [...new Set([...words, ...joined])].filter(Boolean).join(' ');
+  const whole = ids.flatMap(wordsOf).map((word) => `#${word}`);
+  return [...new Set([...words, ...joined, ...whole])]
+    .filter(Boolean)
+    .map((word) => `'${word}'`)
+    .join(' ');
 }
 
 /** What somebody typed, as the literal of a tsquery for all its words or their beginnings; undefined without words. */
 export function searchQuery(typed: string): string | undefined {
   const words = wordsOf(typed).slice(0, QUERY_WORDS_MAX);
-  return words.length > 0 ? words.map((word) => `${word}:*`).join(' & ') : undefined;
+  return words.length > 0 ? words.map((word) => `('${word}':* | '#${word}')`).join(' & ') : undefined;
 }
 
 /** Sorts codes as people expect: "CSE 8A" before "CSE 101". */
