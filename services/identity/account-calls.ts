@@ -98,8 +98,8 @@ export function accountCalls(parts: Parts, passwords: Passwords): AccountCalls {
       first?.signUpKey === wanted.signUpKey &&
       first.email === wanted.email &&
       first.name === wanted.name;
-    if (isSame && (await passwords.verify(first.passwordHash, wanted.password, signal)))
-      return { account: first.toMessage() };
+    const proven = isSame && (await passwords.prove(async () => first, wanted.password, signal));
+    if (proven) return { account: proven.toMessage() };
     throw new ConnectError('an account with this e-mail or idempotency key exists', Code.AlreadyExists);
   }
 }

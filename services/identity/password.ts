@@ -11,13 +11,13 @@ const HASHES_IN_FLIGHT_MAX = 2;
 const HASHES_WAITING_MAX = 600;
 
 interface Job {
-  work: () => Promise<string | boolean>;
+  work: () => Promise<unknown>;
   signal: AbortSignal;
 }
 
 export class Passwords {
   readonly #unknownAccountHash: string;
-  readonly #jobs: Batcher<Job, string | boolean>;
+  readonly #jobs: Batcher<Job, unknown>;
 
   /** @param unknownAccountHash of a password that nobody has. */
   constructor(unknownAccountHash: string, waitingMax = HASHES_WAITING_MAX) {
@@ -35,19 +35,29 @@ export class Passwords {
   }
 
   /** @throws QueueFull when too many wait. */
-  async hash(password: string, signal: AbortSignal): Promise<string> {
-    return String(await this.#jobs.submit({ work: () => hash(normal(password), ARGON2), signal }));
+  hash(password: string, signal: AbortSignal): Promise<string> {
+    return this.#inTurn(() => hash(normal(password), ARGON2), signal);
   }
 
   /**
-   * True if the password is the one that was hashed. Without a hash the answer is false, and takes as long: who asks does not learn
-   * which e-mails have an account.
+   * Answers the account that `find` finds if the password is its own, and null otherwise. Where there is no account it takes as long:
+   * who asks does not learn which e-mails have one. The search waits for its turn too, so that a crowd costs the event loop little.
    * @throws QueueFull when too many wait.
    */
-  async verify(passwordHash: string | undefined, password: string, signal: AbortSignal): Promise<boolean> {
-    const compared = passwordHash ?? this.#unknownAccountHash;
-    const isEqual = await this.#jobs.submit({ work: () => verify(compared, normal(password)), signal });
-    return isEqual === true && passwordHash !== undefined;
+  prove<Owner extends { passwordHash: string }>(
+    find: () => Promise<Owner | null>,
+    password: string,
+    signal: AbortSignal,
+  ): Promise<Owner | null> {
+    return this.#inTurn(async () => {
+      const owner = await find();
+      const isEqual = await verify(owner?.passwordHash ?? this.#unknownAccountHash, normal(password));
+      return isEqual ? owner : null;
+    }, signal);
+  }
+
+  async #inTurn<Answer>(work: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+    return (await this.#jobs.submit({ work, signal })) as Answer; // of this very job
   }
 }
 
@@ -57,7 +67,7 @@ export async function openPasswords(waitingMax?: number): Promise<Passwords> {
 }
 
 /** Who asked may have gone while the job waited; the core is for those who still wait. */
-async function run({ work, signal }: Job): Promise<string | boolean | Error> {
+async function run({ work, signal }: Job): Promise<unknown> {
   if (signal.aborted) return new ConnectError('the caller is gone', Code.Canceled);
   return work();
 }

@@ -15,9 +15,8 @@ type SessionCalls = Pick<ServiceImpl<typeof IdentityService>, 'logIn' | 'refresh
 export function sessionCalls({ change, database }: Parts, passwords: Passwords, keys: SigningKeys): SessionCalls {
   return {
     async logIn({ email, password }, context) {
-      const account = isEmail(email) ? await accountOf(email) : null;
-      const isProven = await passwords.verify(account?.passwordHash, password, context.signal);
-      if (!account || !isProven) throw new ConnectError('the e-mail or the password is wrong', Code.Unauthenticated);
+      const account = await passwords.prove(() => accountOf(email), password, context.signal);
+      if (!account) throw new ConnectError('the e-mail or the password is wrong', Code.Unauthenticated);
       actAs(context, account);
       const refreshToken = await change(context, async ({ em, emit }) => {
         const now = new Date();
@@ -62,7 +61,8 @@ export function sessionCalls({ change, database }: Parts, passwords: Passwords, 
     },
   };
 
-  function accountOf(email: string): Promise<Account | null> {
+  async function accountOf(email: string): Promise<Account | null> {
+    if (!isEmail(email)) return null;
     return database.orm.em.fork().findOne(Account, { email: email.toLowerCase() });
   }
 
