@@ -53,10 +53,10 @@ export async function buildApp(parts: EdgeParts): Promise<FastifyInstance> {
   });
   // The order in which a request meets them.
   traceRequests(app);
-  answerProblems(app);
   await protect(app, config.corsOrigins);
   authenticate(app, verifier);
   await limitRates(app, config);
+  answerProblems(app);
   readQueryValues(app);
   await app.register(cookie);
   await describeApi(app);

@@ -41,7 +41,12 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
 
 /** `/openapi.json`, a page to read and try it at `/docs`, and the way there from `/`. */
 export async function serveDescription(app: FastifyInstance): Promise<void> {
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
+  await app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, access: 'public' };
+    });
+    await scope.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
+  });
   const hidden = { schema: { hide: true }, config: { access: 'public' } } as const;
   app.get('/openapi.json', hidden, () => app.swagger());
   app.get('/', hidden, (_request, reply) => reply.redirect('/docs'));

@@ -7,7 +7,7 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fas
 import { inject } from 'vitest';
 import type { Role } from '#lib/caller';
 import type { Clients } from '#lib/clients';
-import { type PeerName, readConfig } from '#lib/config';
+import { type PeerName, readConfig, services as serviceNames } from '#lib/config';
 import { createLogger } from '#lib/log';
 import type { ServiceDefinition } from '#lib/service';
 import {
@@ -34,6 +34,9 @@ import { buildApp } from './app.ts';
 import { openSagas } from './sagas.ts';
 
 export const PASSWORD = 'registrar-demo';
+
+/** Where no service answers. */
+const NOBODY = '127.0.0.1:9';
 
 /** In the order in which they need each other. */
 const definitions: ServiceDefinition[] = [identity, catalog, records, bookstore, enrollment, billing, projector];
@@ -83,7 +86,7 @@ export async function startPlatform(environment: Record<string, string> = {}): P
   };
 }
 
-/** The edge alone. Verifies tokens with the tests' key, as identity's key service answers it. */
+/** The edge alone, with services where the environment says. Verifies tokens with the tests' key, as identity's key service answers it. */
 export async function startEdge(environment: Record<string, string>) {
   const config = readConfig('edge', {
     SERVICE_KEY_FILE: inject('serviceKeyFile'),
@@ -91,6 +94,7 @@ export async function startEdge(environment: Record<string, string>) {
     LOG_LEVEL: 'silent',
     RATE_PER_ADDRESS_PER_MINUTE: '100000',
     RATE_PER_ACCOUNT_PER_MINUTE: '100000',
+    ...Object.fromEntries(serviceNames.map((name) => [`${name.toUpperCase()}_ADDRESS`, NOBODY])),
     ...environment,
   });
   const logger = createLogger('edge', config.logLevel);

@@ -86,9 +86,12 @@ export function unavailable(dependency: string): Problem {
   });
 }
 
-/** Makes every error and every unknown route a problem. */
+/** Makes every error and every unknown route a problem. Guessing routes counts against the limits as any request does. */
 export function answerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => sendProblem(error, request, reply));
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request, reply) =>
+    sendProblem(notFound('such route'), request, reply),
+  );
 }
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -9,7 +9,7 @@ import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { notFound } from '../problems.ts';
 import { readViews } from '../read-views.ts';
-import { answers, closed, Id, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/common.ts';
+import { answers, closed, Id, line, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/common.ts';
 import { Course, CoursePage, Section, SectionPage, type Term, TermPage } from '../schema/section.ts';
 import { sectionOf } from '../section.ts';
 
@@ -20,8 +20,8 @@ const tags = ['catalog'];
 const config = { access: 'public' } as const;
 const params = closed({ id: Id });
 const headers = readHeaders;
-const Search = Type.String({ maxLength: SEARCH_LENGTH_MAX, description: 'words, or beginnings of words' });
-const Subject = Type.String({ minLength: 1, maxLength: SEARCH_LENGTH_MAX });
+const Search = line({ maxLength: SEARCH_LENGTH_MAX, description: 'words, or beginnings of words' });
+const Subject = line({ minLength: 1, maxLength: SEARCH_LENGTH_MAX });
 
 const sectionQuery = closed({
   ...pageQuery,

@@ -24,7 +24,7 @@ import { malformed } from '../problems.ts';
 import { readViews, tokenFrom, tokenIn } from '../read-views.ts';
 import { fromMessage, fromViews, type RegistrationAnswer } from '../registration.ts';
 import { registrationReader } from '../registration-reader.ts';
-import { answers, closed, commandHeaders, pageQuery, readHeaders, ref, Uuid, word } from '../schema/common.ts';
+import { answers, closed, commandHeaders, line, pageQuery, readHeaders, ref, Uuid, word } from '../schema/common.ts';
 import { Forecast, NewRegistration, Registration, RegistrationPage, statusWords } from '../schema/registration.ts';
 
 const tags = ['registrations'];
@@ -124,7 +124,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (a
         querystring: closed({
           ...pageQuery,
           status: Type.Optional(word(statusWords)),
-          studentId: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'for staff: only whose' })),
+          studentId: Type.Optional(line({ minLength: 1, maxLength: 100, description: 'for staff: only whose' })),
         }),
         response: answers({ 200: ref(RegistrationPage) }, 401, 403),
       },

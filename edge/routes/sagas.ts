@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import { decodeCursor, encodeCursor, PAGE_DEFAULT } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { sagaFilters } from '../sagas.ts';
-import { answers, closed, empty, pageQuery, ref, word } from '../schema/common.ts';
+import { answers, closed, empty, line, pageQuery, ref, word } from '../schema/common.ts';
 import { SagaPage } from '../schema/saga.ts';
 
 const WORKFLOW_ID_LENGTH_MAX = 200;
@@ -39,7 +39,7 @@ export const sagaRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { sa
         tags: ['sagas'],
         operationId: 'retrySaga',
         summary: 'Let a stuck saga try again now',
-        params: closed({ id: Type.String({ minLength: 1, maxLength: WORKFLOW_ID_LENGTH_MAX }) }),
+        params: closed({ id: line({ minLength: 1, maxLength: WORKFLOW_ID_LENGTH_MAX }) }),
         response: answers({ 202: empty('it was told') }, 401, 403, 404),
       },
     },

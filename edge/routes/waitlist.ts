@@ -6,7 +6,7 @@ import { ask } from '../ask.ts';
 import { whose } from '../auth.ts';
 import type { EdgeParts } from '../parts.ts';
 import { malformed } from '../problems.ts';
-import { answers, closed, empty, Id } from '../schema/common.ts';
+import { answers, closed, empty, Id, line } from '../schema/common.ts';
 
 export const waitlistRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients }) => {
   const enrollment = clients.of(EnrollmentService, 'enrollment');
@@ -21,7 +21,7 @@ export const waitlistRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, 
         summary: 'Give up a place on a waitlist; repeating it changes nothing',
         params: closed({ sectionId: Id }),
         querystring: closed({
-          studentId: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'for staff: whose' })),
+          studentId: Type.Optional(line({ minLength: 1, maxLength: 100, description: 'for staff: whose' })),
         }),
         response: answers({ 204: empty('left') }, 401, 403, 404),
       },

@@ -32,7 +32,12 @@ export function textOrNull(description: string) {
   return Type.Unsafe<string | null>({ type: ['string', 'null'], description });
 }
 
-export const Id = Type.String({ minLength: 1, maxLength: ID_LENGTH_MAX });
+/** Text on one line; control characters are nobody's name, and no database keeps a NUL. */
+export function line(options: { minLength?: number; maxLength: number; description?: string }) {
+  return Type.String({ ...options, pattern: '^[^\\u0000-\\u001f\\u007f]*$' });
+}
+
+export const Id = line({ minLength: 1, maxLength: ID_LENGTH_MAX });
 export const Uuid = Type.String({ format: 'uuid' });
 export const Instant = Type.String({ format: 'date-time', description: 'RFC 3339, UTC' });
 export const TimeOfDay = Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$', description: 'local, HH:MM' });

@@ -1,11 +1,11 @@
 import { Type } from 'typebox';
-import { closed, Id, Money, pageOf, ref } from './common.ts';
+import { closed, Id, line, Money, pageOf, ref } from './common.ts';
 
 const NAME_LENGTH_MAX = 200;
 const PRICE_MAX = 100_000_00;
 const STOCK_MAX = 1_000_000;
 
-const Name = Type.String({ minLength: 1, maxLength: NAME_LENGTH_MAX });
+const Name = line({ minLength: 1, maxLength: NAME_LENGTH_MAX });
 const Price = closed({
   amount: Type.Integer({ minimum: 0, maximum: PRICE_MAX, description: 'in minor units (cents)' }),
   currency: Type.String({ pattern: '^[A-Z]{3}$' }),

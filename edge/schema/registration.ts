@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { closed, Id, Instant, Money, pageOf, ref, Uuid, word } from './common.ts';
+import { closed, Id, Instant, line, Money, pageOf, ref, Uuid, word } from './common.ts';
 
 const ITEMS_MAX = 20;
 
@@ -15,9 +15,9 @@ export const NewRegistration = closed(
     adds: Type.Optional(Type.Array(ref(Add), { maxItems: ITEMS_MAX })),
     drops: Type.Optional(Type.Array(Id, { maxItems: ITEMS_MAX })),
     mode: Type.Optional(word(modeWords)),
-    paymentMethod: Type.Optional(Type.String({ maxLength: 200, description: 'card token of the payment provider' })),
+    paymentMethod: Type.Optional(line({ maxLength: 200, description: 'card token of the payment provider' })),
     materials: Type.Optional(word(materialsWords)),
-    studentId: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'for staff: whose' })),
+    studentId: Type.Optional(line({ minLength: 1, maxLength: 100, description: 'for staff: whose' })),
   },
   { $id: 'NewRegistration' },
 );

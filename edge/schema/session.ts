@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { closed, Id, ref, word } from './common.ts';
+import { closed, Id, line, ref, word } from './common.ts';
 
 const PASSWORD_LENGTH_MIN = 8;
 const PASSWORD_LENGTH_MAX = 128;
@@ -37,7 +37,7 @@ export const NewSession = closed(
 export const NewAccount = closed(
   {
     email: Email,
-    name: Type.String({ minLength: 1, maxLength: NAME_LENGTH_MAX }),
+    name: line({ minLength: 1, maxLength: NAME_LENGTH_MAX }),
     password: Type.String({ minLength: PASSWORD_LENGTH_MIN, maxLength: PASSWORD_LENGTH_MAX }),
   },
   { $id: 'NewAccount' },
