@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { afterEach, expect, test } from 'vitest';
-import { freshDatabase } from '#lib/testing';
+import { eventually, freshDatabase } from '#lib/testing';
 
 const main = new URL('./main.ts', import.meta.url);
 let child: ChildProcess | undefined;
@@ -29,7 +29,7 @@ async function hang(origin: string): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const held = fetch(`${origin}/charges`, { method: 'POST', headers, body: JSON.stringify(charge) });
   held.catch(() => undefined); // The provider cuts it when it ends.
-  await expect.poll(async () => (await fetch(`${origin}/charges/held`)).status).toBe(200);
+  await eventually(async () => (await fetch(`${origin}/charges/held`)).status === 200);
 }
 
 test('SIGTERM ends the process cleanly even while an answer is held back, and the book is still there afterwards', async () => {
