@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Person, type PlatformUnderTest, startEdge, startPlatform } from './platform-under-test.ts';
+import { type Person, type PlatformUnderTest, startEdge, startPlatform } from './platform.testing.ts';
 
 const ORIGIN = 'https://register.campus.example';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Day, SectionStatus } from '#proto/catalog/v1/catalog';
-import { type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform-under-test.ts';
+import { type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
 let ids: string[];

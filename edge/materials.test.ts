@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Person, type PlatformUnderTest, startPlatform } from './platform-under-test.ts';
+import { type Person, type PlatformUnderTest, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
 

@@ -1,7 +1,7 @@
 /** The API's own description, made of the schemas that validate. */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { bodyProblems } from './schema/common.ts';
 
 /** Register before the routes: it sees what comes after it. */
@@ -41,16 +41,18 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
 
 /** `/openapi.json`, a page to read and try it at `/docs`, and the way there from `/`. */
 export async function serveDescription(app: FastifyInstance): Promise<void> {
-  await app.register(async (scope) => {
-    scope.addHook('onRoute', (route) => {
-      route.config = { ...route.config, access: 'public' };
-    });
-    await scope.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
-  });
+  await app.register(publicPages);
   const hidden = { schema: { hide: true }, config: { access: 'public' } } as const;
   app.get('/openapi.json', hidden, () => app.swagger());
   app.get('/', hidden, (_request, reply) => reply.redirect('/docs'));
 }
+
+const publicPages: FastifyPluginAsync = async (app) => {
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, access: 'public' };
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
+};
 
 /** Its own scripts and styles only; it writes styles into its elements. */
 const docsPolicy = {

@@ -3,7 +3,7 @@ import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
-import { type Person, type PlatformUnderTest, publishSections, startPlatform } from './platform-under-test.ts';
+import { type Person, type PlatformUnderTest, publishSections, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
 

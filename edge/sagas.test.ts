@@ -4,7 +4,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { eventually, freshServiceDatabase } from '#lib/testing';
 import { projector } from '../views/projection.ts';
-import { type Person, startEdge } from './platform-under-test.ts';
+import { type Person, startEdge } from './platform.testing.ts';
 
 const staff: Person = { id: 'registrar', roles: ['staff'] };
 const student: Person = { id: 'anna', roles: ['student'] };

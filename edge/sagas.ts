@@ -5,6 +5,8 @@ import type { Config } from '#lib/config';
 import { DependencyFailure, notFound, unavailable } from './problems.ts';
 
 const TIMEOUT_MS = 3_000;
+/** Of the first call, which connects. */
+const CONNECT_TIMEOUT_MS = 1_000;
 const OUTCOME = 'Outcome';
 const STUDENT_ID = 'StudentId';
 
@@ -45,7 +47,8 @@ export interface Sagas {
 
 /** Connects with the first call: the edge starts, and serves, while Temporal is away. */
 export function openSagas({ address, namespace }: Config['temporal']): Sagas {
-  const connection = Connection.lazy({ address, connectTimeout: TIMEOUT_MS });
+  // Without the client's own retries: who asks hears at once that Temporal is away, and may ask again.
+  const connection = Connection.lazy({ address, connectTimeout: CONNECT_TIMEOUT_MS, interceptors: [] });
   const client = new Client({ connection, namespace });
 
   async function within<T>(call: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PASSWORD, type PlatformUnderTest, putAccount, startPlatform } from './platform-under-test.ts';
+import { PASSWORD, type PlatformUnderTest, putAccount, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
 
