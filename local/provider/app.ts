@@ -42,8 +42,14 @@ export function buildProvider(options: ProviderOptions): FastifyInstance {
     return deny(reply, new Denial(500, 'internal', 'The provider failed.'));
   });
   app.setNotFoundHandler((_request, reply) => deny(reply, new Denial(404, 'unknown-route', 'There is no such route.')));
-  app.register(async (money) => addMoneyRoutes(money, pool, weather));
-  app.register(async (control) => addControlRoutes(control, pool, weather));
+  app.register((money, _options, done) => {
+    addMoneyRoutes(money, pool, weather);
+    done();
+  });
+  app.register((control, _options, done) => {
+    addControlRoutes(control, pool, weather);
+    done();
+  });
   return app;
 }
 
