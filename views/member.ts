@@ -1,5 +1,6 @@
 /** One database of the views, as it is known from asking it again and again how far it is. */
 import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { ServiceName } from '#lib/config';
 import type { Logger } from '#lib/log';
@@ -7,6 +8,8 @@ import type { ConsistencyToken } from './token.ts';
 
 /** A database that hangs is lost after the pause between polls and this. */
 const POLL_TIMEOUT_MS = 600;
+/** In steps, so that a process that was busy for a while itself reads what has arrived before it gives up. */
+const POLL_TIMEOUT_STEPS = 4;
 /** However many readers wait, no member is asked more often, and one that is lost much less. */
 const POLL_GAP_MS = 5;
 const LOST_POLL_GAP_MS = 100;
@@ -103,25 +106,25 @@ export class Member {
   async #poll(): Promise<void> {
     const gapMs = this.#answers ? POLL_GAP_MS : LOST_POLL_GAP_MS;
     const pauseMs = this.#polledAtMs + gapMs - Date.now();
-    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    if (pauseMs > 0) await sleep(pauseMs);
     this.#polledAtMs = Date.now();
     if (this.#closed) return;
     try {
-      this.#client ??= await this.#connect();
-      const { rows } = await this.#client.query<PollRow>(POLL);
-      if (rows[0]) this.#learn(rows[0]);
+      this.#learn(await Promise.race([this.#ask(), noAnswer()]));
     } catch (error) {
       this.#lose(error);
     }
   }
 
+  async #ask(): Promise<PollRow> {
+    this.#client ??= await this.#connect();
+    const { rows } = await this.#client.query<PollRow>(POLL);
+    if (!rows[0]) throw new Error('a select without a from answers one row');
+    return rows[0];
+  }
+
   async #connect(): Promise<pg.Client> {
-    const client = new pg.Client({
-      connectionString: this.url,
-      connectionTimeoutMillis: POLL_TIMEOUT_MS,
-      query_timeout: POLL_TIMEOUT_MS,
-      stream: () => this.openSocket(),
-    });
+    const client = new pg.Client({ connectionString: this.url, stream: () => this.openSocket() });
     // The next poll meets the broken connection; without a listener it would end the process.
     client.on('error', () => undefined);
     await client.connect();
@@ -149,4 +152,11 @@ export class Member {
     this.#client = undefined;
     for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+async function noAnswer(): Promise<never> {
+  for (let step = 0; step < POLL_TIMEOUT_STEPS; step++) {
+    await sleep(POLL_TIMEOUT_MS / POLL_TIMEOUT_STEPS, undefined, { ref: false });
+  }
+  throw new Error(`no answer within ${POLL_TIMEOUT_MS} ms`);
 }

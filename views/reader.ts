@@ -3,6 +3,7 @@ import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { ServiceName } from '#lib/config';
 import type { Logger } from '#lib/log';
 import { entities } from './all.ts';
+import type { Member } from './member.ts';
 import { ReplicaDriver, readingOn } from './replica-driver.ts';
 import { isBroken, ViewsAway } from './replica-error.ts';
 import { type MemberState, Rotation } from './rotation.ts';
@@ -18,13 +19,16 @@ const CONNECT_TIMEOUT_MS = 1_000;
 const STATEMENT_TIMEOUT_MS = 1_000;
 const QUERY_TIMEOUT_MS = 1_250;
 
+/** Two replicas may break at once, and then there is the primary. */
+const ATTEMPTS_MAX = 3;
+
 /** Up to when all that a service did is shown; undefined where that is not known. */
 export type AsOf = (service: ServiceName) => Date | undefined;
 
 export interface Views {
   /**
-   * Runs a read that shows at least what `token` names. The body may run twice: where its database breaks, it begins
-   * again on another one.
+   * Runs a read that shows at least what `token` names. The body may run more than once: where its database breaks, it
+   * begins again on another one.
    * @throws ViewBehind, ViewsAway
    */
   read<T>(token: ConsistencyToken, body: (em: EntityManager, asOf: AsOf) => Promise<T>): Promise<T>;
@@ -49,17 +53,18 @@ export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOption
 
   return {
     read: async (token, body) => {
-      const first = await rotation.choose(token);
-      const on = (member: typeof first) =>
-        readingOn(rotation.members.indexOf(member), () => body(orm.em.fork(), (service) => member.asOf(service)));
-      try {
-        return await on(first);
-      } catch (error) {
-        if (!isBroken(error)) throw error;
-        rotation.broke(first, error);
-        return await on(await rotation.choose(token, first)).catch((again: unknown) => {
-          throw isBroken(again) ? new ViewsAway(again) : again;
-        });
+      const reading = { token, startedAtMs: Date.now(), failed: new Set<Member>() };
+      for (let attempt = 1; ; attempt++) {
+        const member = await rotation.choose(reading);
+        try {
+          const number = rotation.members.indexOf(member);
+          return await readingOn(number, () => body(orm.em.fork(), (service) => member.asOf(service)));
+        } catch (error) {
+          if (!isBroken(error)) throw error;
+          rotation.broke(member, error);
+          reading.failed.add(member);
+          if (attempt === ATTEMPTS_MAX) throw new ViewsAway(error);
+        }
       }
     },
     replicas: () => rotation.states(),

@@ -31,6 +31,14 @@ export interface MemberState {
   lagBytes: number | undefined;
 }
 
+/** One read, which may be made on several members. */
+export interface Reading {
+  token: ConsistencyToken;
+  startedAtMs: number;
+  /** Replicas that broke under it. */
+  failed: ReadonlySet<Member>;
+}
+
 export class Rotation {
   /** The primary first. */
   readonly members: readonly Member[];
@@ -61,15 +69,13 @@ export class Rotation {
   }
 
   /**
-   * The member that a read with this token goes to, waiting for one to get there.
-   * @param not the replica that has just failed this read.
+   * The member that a read goes to, waiting for one to get there.
    * @throws ViewBehind where those that answer do not get there in time, ViewsAway where nobody answers.
    */
-  async choose(token: ConsistencyToken, not?: Member): Promise<Member> {
-    const startedAtMs = Date.now();
+  async choose({ token, startedAtMs, failed }: Reading): Promise<Member> {
     for (;;) {
       const waitedMs = Date.now() - startedAtMs;
-      const serving = this.#serving().filter((replica) => replica !== not);
+      const serving = this.#serving().filter((replica) => !failed.has(replica));
       const ready = serving.filter((replica) => replica.hasReached(token));
       const replica = ready[this.#turn++ % ready.length];
       if (replica) return replica;

@@ -1,0 +1,114 @@
+import { raw } from '@mikro-orm/postgresql';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { eventually } from '#lib/testing';
+import { REPLICAS, type ReadingTest, startReading } from './reader.testing.ts';
+import { ViewBehind } from './reader.ts';
+import { TermView } from './term.ts';
+import { NO_TOKEN, parseToken } from './token.ts';
+
+let reading: ReadingTest;
+
+beforeAll(async () => {
+  reading = await startReading();
+});
+afterEach(() => reading.untilStates({}));
+afterAll(() => reading.stop());
+
+test('reads take turns on the replicas and leave the primary alone', async () => {
+  await eventually(async () => {
+    const members: string[] = [];
+    for (let turn = 0; turn < 10; turn++) members.push((await reading.look()).member);
+    return members.filter((member) => member === 'replica-1').length === 5 && !members.includes('primary');
+  });
+});
+
+test('a read with a token sees the write that it names', async () => {
+  const members = await reading.readYourWrites(50);
+  for (const replica of REPLICAS) expect(members).toContain(replica);
+});
+
+test('a replica that stands still is passed by where a token asks for more, and only there', async () => {
+  await reading.on('replica-1', 'select pg_wal_replay_pause()');
+  try {
+    const { token, credits } = await reading.write();
+    await reading.untilShown('replica-2', credits);
+
+    const members = await reading.looks(10, token);
+    expect(members).toContain('replica-2');
+    expect(members).not.toContain('replica-1');
+    // The control: without a token the old value can be seen.
+    const without = await Promise.all(Array.from({ length: 10 }, () => reading.look()));
+    expect(without.filter((seen) => seen.credits < credits).map(({ member }) => member)).toContain('replica-1');
+  } finally {
+    await reading.on('replica-1', 'select pg_wal_replay_resume()');
+  }
+});
+
+test('where all replicas stand still, the primary answers', async () => {
+  await Promise.all(REPLICAS.map((replica) => reading.on(replica, 'select pg_wal_replay_pause()')));
+  try {
+    expect(await reading.readYourWrites(3)).toEqual(new Set(['primary']));
+    await eventually(async () => (await reading.look()).member !== 'primary', {
+      what: 'a read without a token on a replica',
+    });
+  } finally {
+    await Promise.all(REPLICAS.map((replica) => reading.on(replica, 'select pg_wal_replay_resume()')));
+  }
+});
+
+test('a read waits for the projector, but not for ever', async () => {
+  const early = reading.look(parseToken(`enrollment:${reading.position + 1n}`));
+  const { credits } = await reading.write();
+  expect((await early).credits).toBe(credits);
+
+  await expect(reading.look(parseToken(`enrollment:${reading.position + 1n}`))).rejects.toBeInstanceOf(ViewBehind);
+  await expect(reading.look(parseToken('billing:1'))).rejects.toBeInstanceOf(ViewBehind);
+});
+
+test('a read that a standby ends for its replay is made on another one', async () => {
+  await reading.database.query(`
+    create function fails_on(port integer) returns boolean language plpgsql as $$
+    begin
+      if inet_server_port() = port then raise 'in the way of replay' using errcode = '40001'; end if;
+      return false;
+    end $$`);
+  const { token } = await reading.write();
+  const port = reading.portOf('replica-1');
+  let attempts = 0;
+  for (let turn = 0; turn < 4; turn++) {
+    const terms = await reading.views.read(token, (em) => {
+      attempts++;
+      return em.find(TermView, { [raw('not fails_on(?)', [port])]: [] });
+    });
+    expect(terms).toHaveLength(1);
+  }
+  expect(attempts).toBeGreaterThan(4);
+  expect(reading.states()).toMatchObject({ 'replica-1': 'serving' });
+});
+
+test('the database ends a read that takes too long, and it is not made again', async () => {
+  let attempts = 0;
+  const read = reading.views.read(NO_TOKEN, (em) => {
+    attempts++;
+    return em.execute('select pg_sleep(20)');
+  });
+  await expect(read).rejects.toMatchObject({ code: '57014' });
+  expect(attempts).toBe(1);
+});
+
+test('an error of the body is the reader’s own', async () => {
+  const failure = new Error('of the reader');
+  await expect(reading.views.read(NO_TOKEN, () => Promise.reject(failure))).rejects.toBe(failure);
+});
+
+test('a reader knows as of when it sees a service', async () => {
+  const at = new Date('2026-09-01T08:00:00Z');
+  await reading.database.query("insert into sources values ('enrollment', $1)", [at]);
+
+  await eventually(() => reading.views.asOf('enrollment')?.getTime() === at.getTime());
+  await eventually(async () => {
+    const seen = await reading.views.read(NO_TOKEN, async (_em, asOf) => asOf('enrollment'));
+    return seen?.getTime() === at.getTime();
+  });
+  expect(reading.views.asOf('billing')).toBeUndefined();
+});
