@@ -57,9 +57,17 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
     closeSync(log);
   }
   const pid = child.pid as number; // it was spawned
-  recordProcess(spec.pidFile, pid);
+  const handle = { ...handleOf(child, pid, spec), logStart };
+  try {
+    recordProcess(spec.pidFile, pid);
+  } catch (failure) {
+    // A full disk: what nobody could find again must not run.
+    send(pid, 'SIGKILL');
+    await handle.exited;
+    throw failure;
+  }
   lowerPriority(pid, spec.niceness);
-  return { ...handleOf(child, pid, spec), logStart };
+  return handle;
 }
 
 function handleOf(child: ChildProcess, pid: number, spec: ChildSpec): Omit<Child, 'logStart'> {

@@ -20,6 +20,7 @@ export function sentenceFor(failure: unknown): string | undefined {
 
 /** The same for what a process wrote last before it died. */
 export function sentenceForLog(lines: string): string | undefined {
-  if (/No space left on device|ENOSPC|disk is full|SQLITE_FULL/i.test(lines)) return remedies.ENOSPC?.('see the logs');
+  if (/No space left on device|ENOSPC|disk is full|SQLITE_FULL/i.test(lines))
+    return remedies.ENOSPC?.('a process could not write');
   return undefined;
 }

@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ChildSpec } from './child.ts';
-import { type Keeper, keeper } from './keeper.ts';
+import { type ChildSpec, startChild } from './child.ts';
+import { Keeper } from './keeper.ts';
 import { isRunning, type RunningProcess, runningProcess } from './running-process.ts';
 
 let folder: string;
@@ -26,7 +26,7 @@ function kept(script: string, events: string[] = [], child: Partial<ChildSpec> =
   const file = join(folder, 'script.mjs');
   const ready = join(folder, 'ready');
   writeFileSync(file, `import { writeFileSync } from 'node:fs';\nconst ready = ${JSON.stringify(ready)};\n${script}`);
-  const one = keeper({
+  const one = new Keeper({
     name: 'example',
     child: { ...specOf(file), ...child },
     isReady: async () => readFileSync(ready, 'utf8') === String(one.pid()),
@@ -109,6 +109,26 @@ test('a process that cannot start says so in one sentence with its own last word
 
   await expect(one.start()).rejects.toThrow(
     /^example cannot start \(exit code 3\): the moon is full\. See .*example\.log$/,
+  );
+});
+
+test('a process that cannot be written down, as on a full disk, does not run', async () => {
+  const script = join(folder, 'idle.mjs');
+  const pidFile = join(folder, 'no such folder', 'example.pid');
+  writeFileSync(script, `import { writeFileSync } from 'node:fs'; setInterval(() => {}, 1000);`);
+
+  await expect(startChild({ ...specOf(script), pidFile })).rejects.toThrow(/ENOENT/);
+
+  const commands = spawnSync('ps', ['-A', '-o', 'args='], { encoding: 'utf8' }).stdout;
+  expect(commands).toContain('vitest');
+  expect(commands).not.toContain(script);
+});
+
+test('a full disk is told at once, in one sentence', async () => {
+  const one = kept(`console.error('could not write: No space left on device'); process.exit(1);`);
+
+  await expect(one.start()).rejects.toThrow(
+    'The disk is full (a process could not write): free some space, then start again.',
   );
 });
 

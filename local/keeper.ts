@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, type ChildSpec, startChild, tailOf } from './child.ts';
-import { PlatformError, sentenceForLog } from './failure.ts';
+import { PlatformError } from './failure.ts';
+import { type End, isHopeless, remedyFor, whyNotUp } from './last-words.ts';
 import { send } from './running-process.ts';
 
 const backoffMinMs = 200;
@@ -9,8 +10,6 @@ const backoffMaxMs = 10_000;
 const healthyAfterMs = 30_000;
 const readyPollMs = 50;
 const crashesBeforeReadyMax = 5;
-/** EX_CONFIG of sysexits.h: trying again cannot help. */
-const misconfigured = 'exit code 78';
 
 export interface KeeperOptions {
   /** As people call it. */
@@ -19,120 +18,104 @@ export interface KeeperOptions {
   /** Whether it answers; a throw counts as not yet. */
   isReady: () => Promise<boolean>;
   readyTimeoutMs: number;
-  /** Put in order what the last run left, before each start. */
+  /** Puts in order what the last run left, before each start. */
   beforeStart?: () => Promise<void>;
   /** One line about each restart. */
   onEvent?: (line: string) => void;
 }
 
 /** Keeps one process running: what dies is started again, with a growing pause. */
-export interface Keeper {
-  name: string;
-  logFile: string;
+export class Keeper {
+  readonly name: string;
+  readonly #options: KeeperOptions;
+  #child: Child | undefined;
+  #running: Promise<void> | undefined;
+  #stopping = new AbortController();
+  #crashes = 0;
+  #lastEnd: End = { how: '', words: '' };
+
+  constructor(options: KeeperOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
   /** Undefined while it is down. */
-  pid(): number | undefined;
+  pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Starts it and answers when it is ready. @throws PlatformError where it cannot come up */
-  start(signal?: AbortSignal): Promise<void>;
-  /** Answers when it is ready again, after a crash for example. */
-  untilReady(signal?: AbortSignal): Promise<void>;
+  async start(signal?: AbortSignal): Promise<void> {
+    this.#stopping = new AbortController();
+    this.#running = this.#run(this.#stopping.signal);
+    await this.untilReady(signal);
+  }
+
+  /** Answers when it is ready again, after a crash for example. @throws PlatformError where it cannot come up */
+  async untilReady(signal?: AbortSignal): Promise<void> {
+    const { isReady, readyTimeoutMs } = this.#options;
+    const deadline = Date.now() + readyTimeoutMs;
+    const crashesBefore = this.#crashes;
+    while (!(this.#child && (await isReady().catch(() => false)))) {
+      signal?.throwIfAborted();
+      if (this.#stopping.signal.aborted) throw new PlatformError(`${this.name} was stopped before it was ready.`);
+      const crashes = this.#crashes - crashesBefore;
+      if (crashes >= crashesBeforeReadyMax || (crashes > 0 && isHopeless(this.#lastEnd)))
+        throw this.#notUp(this.#lastEnd);
+      if (Date.now() > deadline) throw this.#notUp({ how: `no answer within ${readyTimeoutMs / 1000} s`, words: '' });
+      await sleep(readyPollMs);
+    }
+  }
+
   /** Sends a signal to the process: SIGKILL to see it come back, SIGSTOP and SIGCONT to see it hang. */
-  signal(signal: NodeJS.Signals): void;
+  signal(signal: NodeJS.Signals): void {
+    if (this.#child) send(this.#child.pid, signal);
+  }
+
   /** Ends it in order and leaves it ended. */
-  stop(): Promise<void>;
-}
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#child?.stop();
+    await this.#running;
+  }
 
-/** A keeper of a process that is not started yet. */
-export function keeper(options: KeeperOptions): Keeper {
-  let child: Child | undefined;
-  let running: Promise<void> | undefined;
-  let stopping = new AbortController();
-  let crashes = 0;
-  let lastEnd = '';
-  let lastWords = '';
-
-  async function run(stopped: AbortSignal): Promise<void> {
+  async #run(stopped: AbortSignal): Promise<void> {
     let backoffMs = backoffMinMs;
     while (!stopped.aborted) {
       const startedAt = Date.now();
-      lastEnd = await runOnce(stopped);
+      this.#lastEnd = await this.#runOnce(stopped);
       if (stopped.aborted) return;
-      crashes += 1;
+      this.#crashes += 1;
       if (Date.now() - startedAt > healthyAfterMs) backoffMs = backoffMinMs;
-      options.onEvent?.(`${options.name} ended (${lastEnd}); starting it again in ${backoffMs / 1000} s`);
+      this.#report(this.#lastEnd, backoffMs);
       await sleep(backoffMs, undefined, { signal: stopped }).catch(() => undefined);
       backoffMs = Math.min(backoffMs * 2, backoffMaxMs);
     }
   }
 
-  async function runOnce(stopped: AbortSignal): Promise<string> {
+  async #runOnce(stopped: AbortSignal): Promise<End> {
+    const { beforeStart, child: spec } = this.#options;
     try {
-      await options.beforeStart?.();
-      if (stopped.aborted) return 'not started';
-      child = await startChild(options.child);
+      await beforeStart?.();
+      if (stopped.aborted) return { how: 'not started', words: '' };
+      const child = await startChild(spec);
+      this.#child = child;
       if (stopped.aborted) await child.stop();
-      const end = await child.exited;
-      lastWords = tailOf(options.child.logFile, child.logStart);
-      return end;
+      return { how: await child.exited, words: tailOf(spec.logFile, child.logStart) };
     } catch (failure) {
-      return failure instanceof Error ? failure.message : String(failure);
+      return { how: failure instanceof Error ? failure.message : String(failure), words: '' };
     } finally {
-      child = undefined;
+      this.#child = undefined;
     }
   }
 
-  async function untilReady(signal?: AbortSignal): Promise<void> {
-    const deadline = Date.now() + options.readyTimeoutMs;
-    const crashesMax = crashes + crashesBeforeReadyMax;
-    while (!(child && (await options.isReady().catch(() => false)))) {
-      signal?.throwIfAborted();
-      if (stopping.signal.aborted) throw new PlatformError(`${options.name} was stopped before it was ready.`);
-      if (crashes >= crashesMax || (crashes > 0 && lastEnd === misconfigured))
-        throw cannotStart(options, lastEnd, lastWords);
-      if (Date.now() > deadline) throw cannotStart(options, `no answer within ${options.readyTimeoutMs / 1000} s`);
-      await sleep(readyPollMs);
-    }
+  #report(end: End, backoffMs: number): void {
+    const remedy = remedyFor(end);
+    const line = `${this.name} ended (${end.how}); starting it again in ${backoffMs / 1000} s`;
+    this.#options.onEvent?.(remedy ? `${line}. ${remedy}` : line);
   }
 
-  return {
-    name: options.name,
-    logFile: options.child.logFile,
-    pid: () => child?.pid,
-    async start(signal) {
-      stopping = new AbortController();
-      running = run(stopping.signal);
-      await untilReady(signal);
-    },
-    untilReady,
-    signal(signal) {
-      if (child) send(child.pid, signal);
-    },
-    async stop() {
-      stopping.abort();
-      await child?.stop();
-      await running;
-    },
-  };
-}
-
-function cannotStart({ name, child }: KeeperOptions, why: string, words = ''): PlatformError {
-  const last = lastMessage(words)?.replace(`${name} cannot start: `, '');
-  const sentence =
-    sentenceForLog(`${why}\n${words}`) ??
-    `${name} cannot start (${why})${last ? `: ${last}` : ''}. See ${child.logFile}`;
-  return new PlatformError(sentence);
-}
-
-/** The last thing worth reading: the newest JSON line of a level above info, else the last line. */
-function lastMessage(tail: string): string | undefined {
-  const lines = tail.split('\n').filter((line) => line.trim());
-  const telling =
-    lines.findLast((line) => /FATAL|PANIC|"level":"?(error|fatal|50|60)|^\w*(Error|Exception)\b/.test(line)) ??
-    lines.at(-1);
-  if (!telling?.startsWith('{')) return telling;
-  try {
-    const entry: { msg?: unknown } = JSON.parse(telling);
-    return typeof entry.msg === 'string' ? entry.msg : telling;
-  } catch {
-    return telling;
+  #notUp(end: End): PlatformError {
+    return new PlatformError(whyNotUp(this.name, end, this.#options.child.logFile));
   }
 }

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { inheritedEnvironment, type ProcessName } from '#lib/config';
 import { cacheFolder } from './cache.ts';
-import { type Keeper, keeper } from './keeper.ts';
+import { Keeper } from './keeper.ts';
 import {
   entryOf,
   environmentOf,
@@ -80,7 +80,7 @@ function keeperOf(
 ): Keeper {
   const label = labelOf(part);
   const niceness = nicenessOf(part.name);
-  return keeper({
+  return new Keeper({
     name: label,
     child: {
       command: process.execPath,

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { startChild, tailOf } from './child.ts';
 import { PlatformError, sentenceForLog } from './failure.ts';
-import { type Keeper, keeper } from './keeper.ts';
+import { Keeper } from './keeper.ts';
 import type { PostgresBinaries } from './postgres-binaries.ts';
 import type { PostgresUser } from './postgres-user.ts';
 import { recordedProcess, runningProcess } from './running-process.ts';
@@ -46,12 +46,21 @@ export async function initialize(place: ClusterPlace): Promise<void> {
   const folder = join(place.folder, 'primary');
   if (existsSync(folder)) return checkVersion(folder);
   const unfinished = `${folder}.new`;
+  const sync = place.settings.fsync === 'off' ? ['--no-sync'] : [];
   rmSync(unfinished, { recursive: true, force: true });
   const logFile = join(place.logFolder, 'postgres-initdb.log');
   const child = await startChild({
     ...commandOf(place, place.binaries.initdb, [
       ...['-D', unfinished, '-U', superuser, '--pwfile', join(place.folder, 'password'), '-A', 'scram-sha-256'],
-      ...['-E', 'UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions'],
+      ...[
+        '-E',
+        'UTF8',
+        '--locale=C',
+        '--locale-provider=builtin',
+        '--builtin-locale=C.UTF-8',
+        '--no-instructions',
+        ...sync,
+      ],
     ]),
     logFile,
     pidFile: join(place.folder, 'initdb.pid'),
@@ -78,7 +87,7 @@ function checkVersion(folder: string): void {
 export function memberKeeper(place: ClusterPlace, name: string, port: number, extra: string[] = []): Keeper {
   const folder = join(place.folder, name);
   const pidFile = join(place.folder, `${name}.pid`);
-  return keeper({
+  return new Keeper({
     name: `Postgres ${name}`,
     child: {
       ...commandOf(place, place.binaries.postgres, ['-D', folder, '-p', String(port)]),

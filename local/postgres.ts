@@ -122,7 +122,7 @@ function placeOf(folder: string, options: ClusterOptions): ClusterPlace {
 
 /** All at once: what a replica misses of the last moment it receives after the next start. */
 async function stopAll(keepers: Keeper[]): Promise<void> {
-  for (const { pid } of keepers) signalTree(pid(), 'SIGCONT');
+  for (const one of keepers) signalTree(one.pid(), 'SIGCONT');
   await Promise.all(keepers.map((one) => one.stop()));
 }
 

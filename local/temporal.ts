@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { inheritedEnvironment } from '#lib/config';
 import { PlatformError } from './failure.ts';
-import { type Keeper, keeper } from './keeper.ts';
+import { Keeper } from './keeper.ts';
 import { takeLock } from './lock.ts';
 import { freePort } from './port.ts';
 import { grpcServes } from './readiness.ts';
@@ -86,7 +86,7 @@ interface TemporalPorts {
 }
 
 function serverKeeper(binary: string, folder: string, ports: TemporalPorts, options: TemporalOptions): Keeper {
-  return keeper({
+  return new Keeper({
     name: 'Temporal',
     child: {
       command: binary,
