@@ -13,6 +13,7 @@ interface Entry {
 /** A new command is one line here. */
 const commands: Record<string, Entry> = {
   start: { description: 'run the whole platform on this machine', load: () => import('./start.ts') },
+  bench: { description: 'measure this machine against the promised figures', load: () => import('./bench.ts') },
   import: { description: 'take over what a school has elsewhere', load: () => import('./import.ts') },
 };
 

@@ -9,6 +9,8 @@ import { chassisMigrations } from './migrations.ts';
 /** Small on purpose: the log's head serializes writers, more of them only wait. */
 const POOL_MAX = 8;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Statements of one process that are written down in its source: some dozens. */
+const PREPARED_MAX = 200;
 const MIGRATION_LOCK = 7_265_001;
 
 /** Runs one statement with `$1` parameters, inside whatever transaction it was made for. */
@@ -32,8 +34,10 @@ export async function openDatabase(
   migrations: Migrations = [],
 ): Promise<Database> {
   const pool = new pg.Pool({ connectionString: url, max: POOL_MAX, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
-  // An idle connection that dies is replaced on its next use; without a listener it would end the process.
+  // A connection that dies is replaced on its next use, and whoever was using it meets the error in a statement; but without a
+  // listener it would end the process, and the pool listens to idle ones only.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const orm: MikroORM = new MikroORM({
     clientUrl: url,
     entities,
@@ -87,12 +91,24 @@ async function isMigrated(pool: pg.Pool, names: string[]): Promise<boolean> {
   return names.every((name) => applied.has(name));
 }
 
-/** SQL on a pool or on one connection's transaction. */
-export function queryOf(client: Pick<pg.ClientBase, 'query'> | pg.Pool): Query {
+/** SQL on a pool or on one connection's transaction. Statements with values are prepared once a connection. */
+export function queryOf(client: pg.Pool | pg.PoolClient | pg.Client): Query {
   return async <Row>(text: string, values?: unknown[]) => {
-    const result = await (client as pg.Pool).query(text, values); // both have this overload
+    const result = await (client as pg.Pool).query(values ? prepared(text, values) : text); // all have this overload
     return result.rows as Row[]; // the caller names the row it selected
   };
+}
+
+const statementNames = new Map<string, string>();
+
+/** A constant text gets a name, under which Postgres keeps its plan; texts beyond the bound are planned each time. */
+function prepared(text: string, values: unknown[]): pg.QueryConfig {
+  const known = statementNames.get(text);
+  if (known) return { name: known, text, values };
+  if (statementNames.size >= PREPARED_MAX) return { text, values };
+  const name = `s${statementNames.size}`;
+  statementNames.set(text, name);
+  return { name, text, values };
 }
 
 /** SQL inside an entity manager's transaction. */

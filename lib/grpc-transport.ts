@@ -33,8 +33,9 @@ const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const channelOptions: grpc.ChannelOptions = {
   // Loopback and cluster addresses never go through a proxy.
   'grpc.enable_http_proxy': 0,
+  // A paused instance is found within three seconds. Less, and a crowd that stalls a cold process for a second drops every call to it.
   'grpc.keepalive_time_ms': 1_000,
-  'grpc.keepalive_timeout_ms': 500,
+  'grpc.keepalive_timeout_ms': 2_000,
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,

@@ -36,6 +36,8 @@ export function normalized(request: RegisterRequest): RegisterRequest {
   if (adds.length > ITEMS_MAX || drops.length > ITEMS_MAX)
     throw fault(`at most ${ITEMS_MAX} adds and ${ITEMS_MAX} drops`);
   if (new Set(sectionIds).size < sectionIds.length) throw fault('a registration names each section once');
+  if (new Set(adds.flatMap(({ sectionId }) => termOf(sectionId))).size > 1)
+    throw fault('a registration is for one term');
   if (request.paymentMethod.length > PAYMENT_METHOD_LENGTH_MAX) throw fault('payment_method is too long');
   const mode = request.mode || Mode.EACH;
   if (mode === Mode.ALL_OR_NOTHING && adds.length > 0 && drops.length > 0) {
@@ -47,6 +49,12 @@ export function normalized(request: RegisterRequest): RegisterRequest {
     );
   }
   return { ...request, mode, materials: request.materials || Materials.NONE };
+}
+
+/** What stands before the class number: a registration is charged at one term's rates. Nothing for what is no section's id. */
+function termOf(sectionId: string): string[] {
+  const [, term] = /^(.+)-\d+$/.exec(sectionId) ?? [];
+  return term ? [term] : [];
 }
 
 /** Equal text means an equal request. */

@@ -1,0 +1,82 @@
+/** Decisions of the engine alone: no HTTP, no gRPC, a database of its own on the platform's primary with fsync as it is there. */
+import { randomUUID } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
+import pg from 'pg';
+import { inTransaction, openDatabase } from '#lib/database';
+import { LogHead, newEvent } from '#lib/event-log';
+import { SectionPublishedSchema, TermPublishedSchema } from '#proto/catalog/v1/events';
+import { Materials, Mode } from '#proto/enrollment/v1/registration';
+import { RegisterRequestSchema } from '#proto/enrollment/v1/service';
+import { EventSchema } from '#proto/eventlog/v1/service';
+import { Engine } from '../../services/enrollment/engine.ts';
+import { FactsCache } from '../../services/enrollment/facts.ts';
+import { applyCatalog } from '../../services/enrollment/followers.ts';
+import { migrations } from '../../services/enrollment/migrations/all.ts';
+import { pickSections, sectionAt, TERM } from './term.ts';
+
+const SECTIONS = 2_000;
+const ASKERS = 256;
+const DATABASE = 'bench_engine';
+const TIMEOUT_MS = 30_000;
+
+/** Registrations of five sections decided a second, by {@link ASKERS} who each ask again when answered. */
+export async function decideAlone(primaryUrl: string, registrations: number): Promise<number> {
+  await recreate(primaryUrl);
+  const url = new URL(primaryUrl);
+  url.pathname = `/${DATABASE}`;
+  const database = await openDatabase(url.href, [], migrations);
+  try {
+    await inTransaction(database.pool, { timeoutMs: TIMEOUT_MS }, (query) => applyCatalog(catalogEvents(), query));
+    const engine = new Engine({ pool: database.pool, cache: new FactsCache(), head: new LogHead(database.query) });
+    const startedAt = performance.now();
+    let left = registrations;
+    const ask = async () => {
+      while (left-- > 0)
+        await engine.register({
+          request: requestOf(),
+          actor: 'bench',
+          traceparent: '',
+          deadline: Date.now() + TIMEOUT_MS,
+        });
+    };
+    await Promise.all(Array.from({ length: ASKERS }, ask));
+    return registrations / ((performance.now() - startedAt) / 1000);
+  } finally {
+    await database.close();
+    await onPrimary(primaryUrl, `drop database ${DATABASE}`);
+  }
+}
+
+function requestOf() {
+  return create(RegisterRequestSchema, {
+    registrationId: randomUUID(),
+    studentId: randomUUID(),
+    adds: pickSections().map((sectionId) => ({ sectionId })),
+    mode: Mode.EACH,
+    materials: Materials.NONE,
+  });
+}
+
+function catalogEvents() {
+  const about = { subject: '', actor: 'bench' };
+  const course = { id: 'BENCH-1', code: 'BENCH 1', credits: 4 };
+  const events = [
+    newEvent(TermPublishedSchema, about, { term: { id: TERM, creditsMax: 20 }, version: 1n }),
+    ...Array.from({ length: SECTIONS }, (_, index) =>
+      newEvent(SectionPublishedSchema, about, { section: sectionAt(index), course, version: 1n }),
+    ),
+  ];
+  return events.map(({ type, json }) => create(EventSchema, { type, json }));
+}
+
+async function recreate(primaryUrl: string): Promise<void> {
+  await onPrimary(primaryUrl, `drop database if exists ${DATABASE}`);
+  await onPrimary(primaryUrl, `create database ${DATABASE}`);
+}
+
+async function onPrimary(primaryUrl: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: primaryUrl });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+}
