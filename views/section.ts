@@ -89,9 +89,7 @@ export function findSections(
       ...(page.after !== undefined && { sortKey: { $gt: page.after } }),
       ...(words !== undefined && { [raw((alias) => `${alias}.search @@ ?::tsquery`, [words])]: [] }),
       ...(filter.open && { [raw((alias) => `${alias}.status = 'open' and ${alias}.taken < ${alias}.capacity`)]: [] }),
-      ...(filter.days && {
-        [raw((alias) => `${alias}.days & ~?::int = 0 and ${alias}.days > 0`, [maskOf(filter.days)])]: [],
-      }),
+      ...(filter.days && { days: { $in: masksWithin(filter.days) } }),
       ...(filter.fromMinute !== undefined && { startsMinute: { $gte: filter.fromMinute } }),
       ...(filter.toMinute !== undefined && { endsMinute: { $lte: filter.toMinute } }),
     },
@@ -167,6 +165,12 @@ function hoursOf(meetings: readonly Meeting[]): {
     starts_minute: timed.length > 0 ? Math.min(...timed.map((meeting) => minuteOf(meeting.startsAt))) : null,
     ends_minute: timed.length > 0 ? Math.max(...timed.map((meeting) => minuteOf(meeting.endsAt))) : null,
   };
+}
+
+/** Every week within these days: the planner knows how common each one is, and nothing about a bit operation. */
+function masksWithin(days: readonly Day[]): number[] {
+  const all = maskOf(days);
+  return Array.from({ length: all }, (_, index) => index + 1).filter((mask) => (mask & ~all) === 0);
 }
 
 function maskOf(days: readonly Day[]): number {
