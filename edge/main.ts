@@ -1,5 +1,5 @@
 import { ConfigError, readConfig } from '#lib/config';
-import { onEnd } from '#lib/service';
+import { onEnd } from '#lib/end';
 import { type RunningEdge, startEdge } from './edge.ts';
 
 let edge: RunningEdge;

@@ -17,6 +17,7 @@ import { callerOf } from './caller.ts';
 import { Clients } from './clients.ts';
 import { type Config, ConfigError, type PeerName, readConfig } from './config.ts';
 import { type Database, type Entities, limitStatements, type Migrations, openDatabase, queryIn } from './database.ts';
+import { onEnd } from './end.ts';
 import { append, LogHead, type NewEvent, newEvent } from './event-log.ts';
 import { eventLogService } from './event-log-service.ts';
 import type { Follower } from './follower.ts';
@@ -90,22 +91,6 @@ export async function runService(definition: ServiceDefinition): Promise<void> {
   }
   process.send?.({ ready: service.address });
   onEnd(() => service.stop());
-}
-
-/** Runs `stop` once, at the first sign that this process shall end, and then ends it. */
-export function onEnd(stop: () => Promise<void>): void {
-  let ending = false;
-  const end = () => {
-    if (ending) return;
-    ending = true;
-    stop().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-  };
-  process.once('SIGTERM', end);
-  process.once('SIGINT', end);
-  process.once('disconnect', end);
 }
 
 /** Starts a service in this process. @param options.accessKeys stands in for asking identity, where there is none. */
