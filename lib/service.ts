@@ -15,9 +15,8 @@ import { ServerService } from '#proto/server/v1/service';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { callerOf } from './caller.ts';
 import { Clients } from './clients.ts';
-import { type Config, ConfigError, type PeerName, readConfig } from './config.ts';
+import { type Config, type PeerName, readConfig } from './config.ts';
 import { type Database, type Entities, limitStatements, type Migrations, openDatabase, queryIn } from './database.ts';
-import { onEnd } from './end.ts';
 import { append, LogHead, type NewEvent, newEvent } from './event-log.ts';
 import { eventLogService } from './event-log-service.ts';
 import type { Follower } from './follower.ts';
@@ -26,6 +25,7 @@ import { authenticated, errorsMapped, measured, traced } from './interceptors.ts
 import { serverService, takeLease } from './lease.ts';
 import { createLogger, type Logger } from './log.ts';
 import { gauge, measurePool, serveMetrics } from './metrics.ts';
+import { runProcess } from './process.ts';
 import { reflect } from './reflection.ts';
 import { readJwk, serviceTokens, TokenVerifier } from './token.ts';
 import { startTracing } from './trace.ts';
@@ -80,17 +80,8 @@ export interface RunningService {
 }
 
 /** The whole life of a process: starts, serves, and ends on SIGTERM, SIGINT, or when its supervisor is gone. */
-export async function runService(definition: ServiceDefinition): Promise<void> {
-  let service: RunningService;
-  try {
-    service = await startService(definition, readConfig(definition.name));
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exit(78); // EX_CONFIG of sysexits.h
-  }
-  process.send?.({ ready: service.address });
-  onEnd(() => service.stop());
+export function runService(definition: ServiceDefinition): Promise<void> {
+  return runProcess(async () => startService(definition, readConfig(definition.name)));
 }
 
 /** Starts a service in this process. @param options.accessKeys stands in for asking identity, where there is none. */
