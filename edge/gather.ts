@@ -1,6 +1,7 @@
 /** Gathers the registrations that arrive together into one call: on opening morning that is what the machine can carry. */
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Client, Code, ConnectError } from '@connectrpc/connect';
+import { Histogram } from 'prom-client';
 import { Batcher } from '#lib/batcher';
 import { gauge } from '#lib/metrics';
 import { Refusal } from '#lib/refusal';
@@ -19,16 +20,21 @@ const BATCH_MAX = 64;
 const IN_FLIGHT_MAX = 2;
 const QUEUE_MAX = 2_000;
 
-export type Gathered = Parameters<typeof create<typeof EntrySchema>>[1];
+const batchSize = new Histogram({
+  name: 'registrar_edge_batch_size',
+  help: 'Registrations sent to enrollment in one call',
+  buckets: [1, 2, 4, 8, 16, 32, 64],
+});
 
 /** Answers what enrollment decided about one registration. @throws DependencyFailure */
-export type Register = (entry: NonNullable<Gathered>) => Promise<RegisterResponse>;
+export type Register = (entry: MessageInitShape<typeof EntrySchema>) => Promise<RegisterResponse>;
 
 export function gatherRegistrations(enrollment: Client<typeof EnrollmentService>): Register {
   const batcher = new Batcher<Entry, RegisterResponse>({
     batchMax: BATCH_MAX,
     inFlightMax: IN_FLIGHT_MAX,
     queueMax: QUEUE_MAX,
+    onBatch: (size) => batchSize.observe(size),
     run: async (entries) => {
       const { answers } = await enrollment.registerMany({ entries }, { timeoutMs: COMMAND_TIMEOUT_MS });
       return answers.map(resultOf);

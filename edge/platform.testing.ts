@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import pg from 'pg';
 import { inject } from 'vitest';
 import type { Role } from '#lib/caller';
 import type { Clients } from '#lib/clients';
@@ -13,6 +14,7 @@ import type { ServiceDefinition } from '#lib/service';
 import {
   clientsOf,
   eventually,
+  freshDatabase,
   freshServiceDatabase,
   type ServiceUnderTest,
   startForTest,
@@ -23,6 +25,8 @@ import { type Day, SectionStatus } from '#proto/catalog/v1/catalog';
 import { CatalogService } from '#proto/catalog/v1/service';
 import { IdentityService } from '#proto/identity/v1/service';
 import { openViews } from '#views/reader';
+import { buildProvider } from '../local/provider/app.ts';
+import { createBook } from '../local/provider/schema.ts';
 import { billing } from '../services/billing/billing.ts';
 import { bookstore } from '../services/bookstore/bookstore.ts';
 import { catalog } from '../services/catalog/catalog.ts';
@@ -62,7 +66,8 @@ export async function startPlatform(environment: Record<string, string> = {}): P
   const signingKeyFile = join(folder, 'signing-keys.jwk');
   await writeFile(signingKeyFile, JSON.stringify({ keys: [inject('accessKey')] }));
   const services = new Map<PeerName, ServiceUnderTest>();
-  const addresses: Record<string, string> = {};
+  const provider = await startProvider();
+  const addresses: Record<string, string> = { PAYMENT_PROVIDER_URL: provider.url };
   const viewsUrl = await freshServiceDatabase(projector);
   for (const definition of definitions) {
     const databaseUrl = definition === projector ? viewsUrl : await freshServiceDatabase(definition);
@@ -81,7 +86,22 @@ export async function startPlatform(environment: Record<string, string> = {}): P
     stop: async () => {
       await edge.stop();
       await Promise.all([...services.values()].reverse().map((service) => service.stop()));
+      await provider.stop();
       await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startProvider() {
+  const pool = new pg.Pool({ connectionString: await freshDatabase('provider') });
+  await createBook(pool);
+  const provider = buildProvider({ pool });
+  const url = await provider.listen({ host: '127.0.0.1', port: 0 });
+  return {
+    url,
+    stop: async () => {
+      await provider.close();
+      await pool.end();
     },
   };
 }

@@ -15,19 +15,26 @@ export function waitSecondsOf(reply: FastifyReply): number {
 }
 
 /**
- * Asks again and again until there is an answer or the client's time is over, and says that it did.
+ * Asks again and again until there is an answer, the client's time is over, or `closing` is: who shuts down keeps nobody waiting.
  * @param ask answers undefined while there is nothing to say yet.
  */
-export async function waitFor<T>(reply: FastifyReply, ask: () => Promise<T | undefined>): Promise<T | undefined> {
+export async function waitFor<T>(
+  reply: FastifyReply,
+  closing: AbortSignal,
+  ask: () => Promise<T | undefined>,
+): Promise<T | undefined> {
   const seconds = waitSecondsOf(reply);
   if (seconds === 0) return undefined;
   reply.header('preference-applied', `wait=${seconds}`);
   const giveUpAt = Date.now() + seconds * 1000;
   for (let pauseMs = POLL_FIRST_MS; Date.now() < giveUpAt; pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
-    if (reply.raw.destroyed) return undefined;
+    if (reply.raw.destroyed || closing.aborted) return undefined;
     const answer = await ask();
     if (answer !== undefined) return answer;
-    await sleep(Math.min(pauseMs, Math.max(0, giveUpAt - Date.now())));
+    // An abort ends the pause early, and the next turn of the loop sees it.
+    await sleep(Math.min(pauseMs, Math.max(0, giveUpAt - Date.now())), undefined, { signal: closing }).catch(
+      () => undefined,
+    );
   }
   return undefined;
 }

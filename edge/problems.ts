@@ -5,6 +5,7 @@ import { QueueFull } from '#lib/batcher';
 import { type Refusal, refusalOf } from '#lib/refusal';
 import { InvalidToken } from '#lib/token';
 import { traceId } from '#lib/trace';
+import { PROBLEM_TYPE } from './schema/common.ts';
 
 const FIELDS_MAX = 20;
 const RETRY_AFTER_SECONDS = 1;
@@ -104,7 +105,7 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const id = traceId();
   return reply
     .code(problem.status)
-    .type('application/problem+json')
+    .type(PROBLEM_TYPE)
     .send({
       type: `/problems/${problem.code}`,
       title: titles[problem.status] ?? 'Problem',

@@ -35,11 +35,13 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (a
   const enrollment = clients.of(EnrollmentService, 'enrollment');
   const register = gatherRegistrations(enrollment);
   const reader = registrationReader(enrollment, views);
+  const closing = new AbortController();
+  app.addHook('preClose', async () => closing.abort());
 
   /** What became of it, if the client would wait and it ended meanwhile. */
   function ended(reply: FastifyReply, id: string): Promise<RegistrationAnswer | undefined> {
     const token = tokenFrom(reply.getHeader('consistency-token') as string | undefined); // we set it, once
-    return waitFor(reply, async () => {
+    return waitFor(reply, closing.signal, async () => {
       const shown = await reader.inViews(reply.request, id, token);
       return shown && shown.status !== 'pending' ? shown : undefined;
     });

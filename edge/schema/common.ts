@@ -5,6 +5,7 @@ const PAGE_DEFAULT = 20;
 export const PAGE_MAX = 100;
 const ID_LENGTH_MAX = 100;
 const CURSOR_LENGTH_MAX = 500;
+export const PROBLEM_TYPE = 'application/problem+json';
 
 /** A schema by its name, so that the document has named components. Register it with `app.addSchema` (schema/all.ts). */
 export function ref<S extends TSchema>(schema: S) {
@@ -137,7 +138,12 @@ export function answers<const A extends Record<number, unknown>>(good: A, ...sta
 export const bodyProblems = { 413: problem('the body is too large'), 415: problem('the body is not JSON') };
 
 function problem(description: string) {
-  return { description, content: { 'application/problem+json': { schema: ref(Problem) } } };
+  return { description, content: { [PROBLEM_TYPE]: { schema: ref(Problem) } } };
+}
+
+/** Whether a response of a route is a problem, rather than what was asked for. */
+export function isProblem(response: unknown): boolean {
+  return typeof response === 'object' && response !== null && 'content' in response;
 }
 
 /** An answer without a body. */

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { readConfig, services as serviceNames } from '#lib/config';
+import { eventually } from '#lib/testing';
+import { type RunningEdge, startEdge } from './edge.ts';
+import { PASSWORD, type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform.testing.ts';
+
+let platform: PlatformUnderTest;
+let sectionId: string;
+
+beforeAll(async () => {
+  platform = await startPlatform();
+  [sectionId = ''] = await publishSections(platform, [{}]);
+});
+afterAll(() => platform.stop());
+
+/** The process as it runs, with identity's own keys; in this process. */
+function start(): Promise<RunningEdge> {
+  const addresses = serviceNames.map((name) => [
+    `${name.toUpperCase()}_ADDRESS`,
+    platform.services.get(name)?.address ?? '',
+  ]);
+  const config = readConfig('edge', {
+    ...Object.fromEntries(addresses),
+    VIEWS_DATABASE_URL: String(platform.services.get('projector')?.parts.config.databaseUrl),
+    SERVICE_KEY_FILE: inject('serviceKeyFile'),
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    LOG_LEVEL: 'silent',
+  });
+  return startEdge(config);
+}
+
+async function logIn(address: string): Promise<string> {
+  const email = await putAccount(platform, `student-${randomUUID()}`, 'student');
+  const answer = await fetch(`http://${address}/v1/sessions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email, password: PASSWORD }),
+  });
+  const { accessToken } = (await answer.json()) as { accessToken: string }; // as the contract says
+  return accessToken;
+}
+
+function put(address: string, token: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`http://${address}/v1/registrations/${randomUUID()}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
+    body: JSON.stringify({ adds: [{ sectionId }] }),
+  });
+}
+
+test('a student logs in and registers over real HTTP', async () => {
+  const edge = await start();
+  try {
+    const answer = await put(edge.address, await logIn(edge.address));
+
+    expect(answer.status).toBe(202);
+    const metrics = await (await fetch(`http://127.0.0.1:${edge.metricsPort}/metrics`)).text();
+    expect(metrics).toMatch(/registrar_edge_batch_size_count [1-9]/);
+    expect(metrics).toContain('method="PUT /v1/registrations/:id",code="202"');
+  } finally {
+    await edge.stop();
+  }
+});
+
+test('a request that waits for an end is answered before the edge goes', async () => {
+  const edge = await start();
+  const token = await logIn(edge.address);
+  const before = await seatsTaken(edge.address);
+  let isAnswered = false;
+  const waiting = put(edge.address, token, { prefer: 'wait=30' }).finally(() => {
+    isAnswered = true;
+  });
+  await eventually(async () => (await seatsTaken(edge.address)) > before || isAnswered);
+
+  await edge.stop();
+
+  expect((await waiting).status).toBe(202);
+  await expect(fetch(`http://${edge.address}/healthz`)).rejects.toThrow();
+});
+
+async function seatsTaken(address: string): Promise<number> {
+  const section = (await (await fetch(`http://${address}/v1/sections/${sectionId}`)).json()) as { seatsTaken: number };
+  return section.seatsTaken;
+}
