@@ -173,6 +173,8 @@ test('the steps of a registration are those that each service told', async () =>
     ...['reserveSeats undone', 'chargeTuition undone', 'reserveMaterials undone', 'recordEnrollment undone'],
   ]);
   expect(await stepsOf(ids.dropping)).toEqual(['releaseSeats done', 'refundTuition done', 'recordDrop done']);
+  // Its undo found nothing to give back.
+  expect(await stepsOf(ids.declined)).toEqual(['chargeTuition refused']);
   expect(await stepsOf(ids.refused)).toEqual([]);
 });
 

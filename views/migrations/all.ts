@@ -1,3 +1,4 @@
 import { CreateViews20261121 } from './20261121-create-views.ts';
+import { ShowRefusedSteps20261121 } from './20261121-show-refused-steps.ts';
 
-export const migrations = [CreateViews20261121];
+export const migrations = [CreateViews20261121, ShowRefusedSteps20261121];
