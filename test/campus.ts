@@ -38,6 +38,7 @@ export interface CampusOptions {
 export class Campus {
   readonly addresses: Partial<Record<PeerName, string[]>>;
   readonly providerUrl: string;
+  readonly providerDatabaseUrl: string;
   readonly temporal: TemporalClient;
   /** With the system's token. */
   readonly clients: Clients;
@@ -46,11 +47,12 @@ export class Campus {
   #numbers = 10_000;
 
   constructor(
-    parts: Pick<Campus, 'addresses' | 'providerUrl' | 'temporal' | 'services'>,
+    parts: Pick<Campus, 'addresses' | 'providerUrl' | 'providerDatabaseUrl' | 'temporal' | 'services'>,
     stops: (() => Promise<unknown>)[],
   ) {
     this.addresses = parts.addresses;
     this.providerUrl = parts.providerUrl;
+    this.providerDatabaseUrl = parts.providerDatabaseUrl;
     this.temporal = parts.temporal;
     this.services = parts.services;
     this.clients = clientsOf(parts.addresses);
@@ -155,7 +157,8 @@ export async function startCampus(options: CampusOptions = {}): Promise<Campus> 
   const stops: (() => Promise<unknown>)[] = [];
   const services: Partial<Record<PeerName, ServiceUnderTest>> = {};
   const addresses: Partial<Record<PeerName, string[]>> = {};
-  const providerUrl = await startProvider(stops);
+  const providerDatabaseUrl = await freshDatabase('provider');
+  const providerUrl = await startProvider(providerDatabaseUrl, stops);
   const common = {
     LOG_LEVEL: 'error',
     PAYMENT_PROVIDER_URL: providerUrl,
@@ -180,13 +183,15 @@ export async function startCampus(options: CampusOptions = {}): Promise<Campus> 
 
   const connection = await Connection.connect({ address: inject('temporalAddress') });
   stops.push(() => connection.close());
-  const campus = new Campus({ addresses, providerUrl, services, temporal: new TemporalClient({ connection }) }, stops);
+  const temporal = new TemporalClient({ connection });
+  const campus = new Campus({ addresses, providerUrl, providerDatabaseUrl, services, temporal }, stops);
   await openTerm(campus.clients);
   return campus;
 }
 
-async function startProvider(stops: (() => Promise<unknown>)[]): Promise<string> {
-  const pool = new pg.Pool({ connectionString: await freshDatabase('provider') });
+/** @returns its base URL */
+export async function startProvider(databaseUrl: string, stops: (() => Promise<unknown>)[]): Promise<string> {
+  const pool = new pg.Pool({ connectionString: databaseUrl });
   await createBook(pool);
   const provider = buildProvider({ pool, slowMs: 300 });
   stops.push(async () => {

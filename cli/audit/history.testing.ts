@@ -1,0 +1,143 @@
+/** For tests: a campus on which everything has happened once, at rest, and copies of its databases to break. */
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+import { startForTest } from '#lib/testing';
+import { BookstoreService } from '#proto/bookstore/v1/service';
+import { Materials, Mode } from '#proto/enrollment/v1/registration';
+import { type Campus, startCampus, startProvider } from '../../test/campus.ts';
+import { projector } from '../../views/projection.ts';
+import { audit } from './audit.ts';
+import type { Finding } from './finding.ts';
+import type { DatabaseName } from './platform.ts';
+
+/** Where the databases of a campus are. */
+export function databaseUrlsOf({ services }: Campus): Record<DatabaseName, string | undefined> {
+  const of = (peer: keyof typeof services) => services[peer]?.parts.config.databaseUrl;
+  return {
+    identity: of('identity'),
+    catalog: of('catalog'),
+    enrollment: of('enrollment'),
+    billing: of('billing'),
+    bookstore: of('bookstore'),
+    records: of('records'),
+    views: of('projector'),
+    workflows: of('starter'),
+  };
+}
+
+/** Ids of registrations by what became of them. */
+export interface Happened {
+  enrolled: string;
+  declined: string;
+  outOfStock: string;
+  cancelled: string;
+  dropped: string;
+  drop: string;
+  waiting: string;
+  refused: string;
+}
+
+export async function letEverythingHappen(campus: Campus): Promise<Happened> {
+  const [book, rareBook] = [await campus.material(), await campus.material({ stock: 0 })];
+  const sections = [await campus.section({ materials: [book] }), await campus.section()];
+  const small = await campus.section({ capacity: 1 });
+  const withRareBook = await campus.section({ materials: [rareBook] });
+
+  const enrolled = await campus.register('anna', sections, { buy: true });
+  const declined = await campus.register('ben', sections, { card: 'tok_declined' });
+  const outOfStock = await campus.register('carla', [withRareBook], { buy: true });
+  const cancelled = await campus.register('emil', sections, { card: 'tok_slow' });
+  await campus.asStudent('emil', (client) => client.cancelRegistration({ registrationId: cancelled.id }));
+  const dropped = await campus.register('finn', [...sections, small], { buy: true });
+  const waiting = await wait(campus, 'hana', small);
+  await wait(campus, 'kim', small);
+  await wait(campus, 'lena', small);
+  await campus.asStudent('lena', (client) => client.leaveWaitlist({ studentId: 'lena', sectionId: small }));
+  const refused = await campus.register('jo', [small]);
+  for (const { id } of [enrolled, declined, outOfStock, cancelled, dropped]) await campus.settled(id);
+  const drop = await campus.register('finn', [], { drops: sections });
+  await campus.settled(drop.id);
+  const issued = await campus.register('mia', sections, { buy: true });
+  await campus.settled(issued.id);
+  await campus.clients.of(BookstoreService, 'bookstore').issueMaterials({ registrationId: issued.id });
+
+  const registrations = { enrolled, declined, outOfStock, cancelled, dropped, drop, refused };
+  const ids = Object.entries(registrations).map(([what, { id }]) => [what, id]);
+  return { ...Object.fromEntries(ids), waiting };
+}
+
+async function wait(campus: Campus, studentId: string, sectionId: string): Promise<string> {
+  const registrationId = randomUUID();
+  const adds = [{ sectionId, orWaitlist: true }];
+  const request = { registrationId, studentId, adds, mode: Mode.EACH, materials: Materials.NONE };
+  await campus.asStudent(studentId, (client) => client.register(request));
+  return registrationId;
+}
+
+/** What went wrong in a copy: SQL by database. */
+export type Wrongs = Partial<Record<DatabaseName | 'provider', string>>;
+
+export interface History {
+  happened: Happened;
+  urls: Record<DatabaseName, string | undefined>;
+  providerUrl: string;
+  /** Audits copies of the databases in which something was done by hand. */
+  auditAfter(wrongs: Wrongs): Promise<Finding[]>;
+  stop(): Promise<void>;
+}
+
+/** The services have ended when this answers, so that nobody but a test changes the databases. */
+export async function makeHistory(): Promise<History> {
+  const campus = await startCampus();
+  const addresses = Object.entries(campus.addresses).map(([peer, all]) => [
+    `${peer.toUpperCase()}_ADDRESS`,
+    all.join(),
+  ]);
+  const projecting = await startForTest(projector, Object.fromEntries(addresses));
+  const urls = { ...databaseUrlsOf(campus), views: projecting.parts.config.databaseUrl };
+  const happened = await letEverythingHappen(campus);
+  await projecting.stop();
+  await campus.stop();
+  const stops: (() => Promise<unknown>)[] = [];
+  // Copies can be made of a database only while nobody is connected to it.
+  const startProviderOn = async (sql: string) =>
+    startProvider(await changedCopy(campus.providerDatabaseUrl, sql), stops);
+  const providerUrl = await startProviderOn('select');
+
+  return {
+    happened,
+    urls,
+    providerUrl,
+    async auditAfter({ provider, ...wrongs }) {
+      const changed: Partial<Record<DatabaseName, string>> = {};
+      for (const name of Object.keys(wrongs) as DatabaseName[]) // its keys, by its type
+        changed[name] = await changedCopy(urls[name], wrongs[name] ?? '');
+      const url = provider ? await startProviderOn(provider) : providerUrl;
+      return audit({ databaseUrl: (name) => changed[name] ?? urls[name], providerUrl: url, settledSeconds: 0 });
+    },
+    stop: async () => {
+      for (const stop of stops.toReversed()) await stop();
+    },
+  };
+}
+
+async function changedCopy(url: string | undefined, sql: string): Promise<string> {
+  if (!url) throw new Error('there is no such database');
+  const copy = new URL(url);
+  const name = copy.pathname.slice(1);
+  copy.pathname = `/copy_${randomUUID().replaceAll('-', '')}`;
+  await run(inject('primaryUrl'), `create database ${copy.pathname.slice(1)} template ${name}`);
+  await run(copy.href, sql);
+  return copy.href;
+}
+
+async function run(connectionString: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,26 @@
+import { type Invariant, inSnapshots } from './platform.ts';
+import { lastToldEnrollments } from './told.ts';
+
+const live = "status in ('reserved', 'enrolled', 'waitlisted')";
+
+function oncePerStudentAndSection(enrollments: string, sentence: string): string {
+  return `
+    select student_id || ' ' || section_id as id,
+      case when count(*) > 1 then format('${sentence}: %s', string_agg(registration_id::text, ', ' order by registration_id))
+      end as sentence
+    from (${enrollments}) e where ${live} group by student_id, section_id`;
+}
+
+/** I4 */
+export const oneLiveEnrollment: Invariant = {
+  name: 'I4',
+  sentence: 'A student is in a section, or waits for it, once',
+  look: (audited, tally) =>
+    inSnapshots(audited, ['enrollment'], async ({ enrollment }) => {
+      await tally.look(
+        enrollment,
+        oncePerStudentAndSection('select * from enrollments', 'there by several registrations'),
+      );
+      await tally.look(enrollment, oncePerStudentAndSection(lastToldEnrollments, 'told of several registrations'));
+    }),
+};
