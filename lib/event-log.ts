@@ -10,7 +10,7 @@ import type { Query } from './database.ts';
 import { traceparent } from './trace.ts';
 
 /** How long a follower may wait for what another instance of the service has committed. */
-const POLL_MS = 40;
+const POLL_MS = 75;
 
 /** A fact about to be appended. */
 export interface NewEvent {
