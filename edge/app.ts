@@ -13,6 +13,7 @@ import { materialRoutes } from './routes/materials.ts';
 import { meRoutes } from './routes/me.ts';
 import { registrationRoutes } from './routes/registrations.ts';
 import { sagaRoutes } from './routes/sagas.ts';
+import { seatRoutes } from './routes/seats.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { systemRoutes } from './routes/system.ts';
 import { waitlistRoutes } from './routes/waitlist.ts';
@@ -30,6 +31,7 @@ const routes = [
   accountRoutes,
   meRoutes,
   catalogRoutes,
+  seatRoutes,
   registrationRoutes,
   waitlistRoutes,
   materialRoutes,

@@ -41,11 +41,16 @@ async function logIn(address: string): Promise<string> {
   return accessToken;
 }
 
-function put(address: string, token: string, headers: Record<string, string> = {}): Promise<Response> {
+function put(
+  address: string,
+  token: string,
+  headers: Record<string, string> = {},
+  wanted = sectionId,
+): Promise<Response> {
   return fetch(`http://${address}/v1/registrations/${randomUUID()}`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
-    body: JSON.stringify({ adds: [{ sectionId }] }),
+    body: JSON.stringify({ adds: [{ sectionId: wanted }] }),
   });
 }
 
@@ -78,6 +83,72 @@ test('a request that waits for an end is answered before the edge goes', async (
   expect((await waiting).status).toBe(202);
   await expect(fetch(`http://${edge.address}/healthz`)).rejects.toThrow();
 });
+
+test('who watches a section sees its seats go, and goes on where the line broke', async () => {
+  const edge = await start();
+  try {
+    const [watched = ''] = await publishSections(platform, [{}]);
+    const url = `http://${edge.address}/v1/sections/stream?ids=${watched}`;
+    const token = await logIn(edge.address);
+    const first = await watch(url);
+    const [before] = await first.next();
+
+    await put(edge.address, token, {}, watched);
+    const [after] = await first.next();
+    await first.cancel();
+    const again = await watch(url, before?.id);
+    const [resumed] = await again.next();
+    await again.cancel();
+
+    expect(before?.items).toMatchObject([{ id: watched, seatsTaken: 0, seatsLeft: 30 }]);
+    expect(after?.items).toMatchObject([{ id: watched, seatsTaken: 1, seatsLeft: 29 }]);
+    expect(resumed).toEqual(after && { ...after, items: resumed?.items });
+    expect(resumed?.items).toMatchObject([{ id: watched, seatsTaken: 1 }]);
+    expect((await fetch(`http://${edge.address}/v1/sections/stream`)).status).toBe(400);
+    expect((await fetch(`http://${edge.address}/v1/sections/stream?ids=,`)).status).toBe(400);
+  } finally {
+    await edge.stop();
+  }
+});
+
+test('people who watch do not keep the edge from ending', async () => {
+  const edge = await start();
+  const watching = await watch(`http://${edge.address}/v1/sections/stream?ids=${sectionId}`);
+  await watching.next();
+
+  await edge.stop();
+
+  expect(await watching.next()).toEqual([]);
+});
+
+interface SeatsEvent {
+  id: string;
+  items: object[];
+}
+
+/** Reads server-sent events; `next` answers none when the stream has ended. */
+async function watch(url: string, lastEventId?: string) {
+  const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+  const answer = await fetch(url, { headers });
+  expect(answer.headers.get('content-type')).toBe('text/event-stream');
+  const reader = (answer.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  return {
+    next: async (): Promise<SeatsEvent[]> => {
+      for (;;) {
+        const frame = /^event: seats\nid: (\d+)\ndata: (.+)\n\n/m.exec(text);
+        if (frame) {
+          text = text.slice(frame.index + frame[0].length);
+          return [{ id: String(frame[1]), ...JSON.parse(String(frame[2])) }];
+        }
+        const { value, done } = await reader.read();
+        if (done) return [];
+        text += value;
+      }
+    },
+    cancel: () => reader.cancel(),
+  };
+}
 
 async function seatsTaken(address: string): Promise<number> {
   const section = (await (await fetch(`http://${address}/v1/sections/${sectionId}`)).json()) as { seatsTaken: number };

@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import { bodyProblems, isProblem } from './schema/common.ts';
+import { bodyProblems, isOnlyDescribed } from './schema/common.ts';
 
 type Responses = Record<string, unknown>;
 
@@ -45,7 +45,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     if (config?.access !== 'public') schema.security = [{ bearer: [] }];
     const stated: Responses = { ...schema.response, ...(schema.body ? bodyProblems : {}) };
     described.set(schema, stated);
-    schema.response = Object.fromEntries(Object.entries(stated).filter(([, answer]) => !isProblem(answer)));
+    schema.response = Object.fromEntries(Object.entries(stated).filter(([, answer]) => !isOnlyDescribed(answer)));
   });
 }
 

@@ -1,4 +1,5 @@
 /** Schemas that every resource uses: they validate, they serialize, and they are the OpenAPI document. */
+import type { Readable } from 'node:stream';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 
 const PAGE_DEFAULT = 20;
@@ -141,8 +142,13 @@ function problem(description: string) {
   return { description, content: { [PROBLEM_TYPE]: { schema: ref(Problem) } } };
 }
 
-/** Whether a response of a route is a problem, rather than what was asked for. */
-export function isProblem(response: unknown): boolean {
+/** An answer that goes on: server-sent events. */
+export function eventStream(description: string) {
+  return { description, content: { 'text/event-stream': { schema: Type.Unsafe<Readable>({ type: 'string' }) } } };
+}
+
+/** Whether a response of a route has its media type beside it: not JSON to be serialized, but a problem or a stream. */
+export function isOnlyDescribed(response: unknown): boolean {
   return typeof response === 'object' && response !== null && 'content' in response;
 }
 
