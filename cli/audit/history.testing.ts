@@ -82,6 +82,8 @@ export interface History {
   happened: Happened;
   urls: Record<DatabaseName, string | undefined>;
   providerUrl: string;
+  /** Where the databases are once something was done to copies of them by hand. */
+  urlsAfter(wrongs: Omit<Wrongs, 'provider'>): Promise<History['urls']>;
   /** Audits copies of the databases in which something was done by hand. */
   auditAfter(wrongs: Wrongs): Promise<Finding[]>;
   stop(): Promise<void>;
@@ -104,17 +106,22 @@ export async function makeHistory(): Promise<History> {
   const startProviderOn = async (sql: string) =>
     startProvider(await changedCopy(campus.providerDatabaseUrl, sql), stops);
   const providerUrl = await startProviderOn('select');
+  async function urlsAfter(wrongs: Omit<Wrongs, 'provider'>): Promise<History['urls']> {
+    const changed = { ...urls };
+    for (const name of Object.keys(wrongs) as DatabaseName[]) // its keys, by its type
+      changed[name] = await changedCopy(urls[name], wrongs[name] ?? '');
+    return changed;
+  }
 
   return {
     happened,
     urls,
     providerUrl,
+    urlsAfter,
     async auditAfter({ provider, ...wrongs }) {
-      const changed: Partial<Record<DatabaseName, string>> = {};
-      for (const name of Object.keys(wrongs) as DatabaseName[]) // its keys, by its type
-        changed[name] = await changedCopy(urls[name], wrongs[name] ?? '');
+      const changed = await urlsAfter(wrongs);
       const url = provider ? await startProviderOn(provider) : providerUrl;
-      return audit({ databaseUrl: (name) => changed[name] ?? urls[name], providerUrl: url, settledSeconds: 0 });
+      return audit({ databaseUrl: (name) => changed[name], providerUrl: url, settledSeconds: 0 });
     },
     stop: async () => {
       for (const stop of stops.toReversed()) await stop();

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Registration } from '#proto/enrollment/v1/registration';
+import { type Campus, startCampus } from '../../test/campus.ts';
+import { audit } from './audit.ts';
+import { databaseUrlsOf } from './history.testing.ts';
+
+const registrationsCount = 200;
+const atOnce = 20;
+/** Every tenth is declined; some are so slow that whoever cancels comes in time. */
+const cards = [
+  'tok_ok',
+  'tok_ok',
+  'tok_ok',
+  'tok_slow',
+  'tok_ok',
+  'tok_ok',
+  'tok_ok',
+  'tok_ok',
+  'tok_ok',
+  'tok_declined',
+];
+
+let campus: Campus;
+
+beforeAll(async () => {
+  campus = await startCampus();
+});
+afterAll(() => campus.stop());
+
+/** Registers, and then drops, cancels or stays. */
+async function live(number: number, sections: string[]): Promise<void> {
+  const studentId = `student-${number}`;
+  const card = cards[number % cards.length] ?? 'tok_ok';
+  const { id }: Registration = await campus.register(studentId, sections, { card, buy: number % 2 === 0 });
+  if (card === 'tok_slow') {
+    const cancel = { registrationId: id };
+    // Too late where its saga has gone on meanwhile; then it stays.
+    await campus.asStudent(studentId, (client) => client.cancelRegistration(cancel)).catch(() => undefined);
+  }
+  await campus.settled(id);
+  if (number % 3 !== 0) return;
+  const drop = await campus.register(studentId, [], { drops: sections });
+  await campus.settled(drop.id);
+}
+
+test('an audit while two hundred students register, cancel and drop accuses nobody', { timeout: 300_000 }, async () => {
+  const book = await campus.material({ stock: 60 });
+  const sections = [
+    await campus.section({ capacity: 150, materials: [book] }),
+    await campus.section({ capacity: 100 }),
+  ];
+  const urls = databaseUrlsOf(campus);
+  // As early as can be: what ended this instant is looked at too.
+  const look = () => audit({ databaseUrl: (name) => urls[name], providerUrl: campus.providerUrl, settledSeconds: 0 });
+
+  const numbers = Array.from({ length: registrationsCount }, (_, number) => number).values();
+  const lane = async () => {
+    for (const number of numbers) await live(number, sections);
+  };
+  let isBusy = true;
+  const lives = Promise.all(Array.from({ length: atOnce }, lane)).finally(() => {
+    isBusy = false;
+  });
+  let audits = 0;
+  for (; isBusy; audits++) expect((await look()).flatMap(({ examples }) => examples)).toEqual([]);
+  await lives;
+
+  const [row] = await campus.rows<{ completed: string; undone: string; drops: string }>(
+    'enrollment',
+    `select count(*) filter (where adds_state = 'confirmed') as completed, count(*) filter (where adds_state = 'released') as undone,
+       count(*) filter (where drops_state = 'finished') as drops from registrations`,
+  );
+  expect(audits).toBeGreaterThan(0);
+  for (const count of Object.values(row ?? {})) expect(Number(count)).toBeGreaterThan(0);
+  expect((await look()).flatMap(({ examples }) => examples)).toEqual([]);
+});
