@@ -118,7 +118,7 @@ test('what takes effect elsewhere is delivered again where its position was not 
     delivered.push(...events.map(({ subject }) => subject));
     if (delivered.length === 2) throw new Error('it broke after it took effect');
   };
-  const follower = new Follower({ ...options(), deliver });
+  const follower = new Follower({ ...options(), deliver, batchMax: 10 });
   followers.push(follower);
   follower.start();
   await reached(2n);

@@ -199,6 +199,7 @@ async function callStream<I extends DescMessage, O extends DescMessage>(
     once(call, 'metadata').then(([metadata]) => copyInto(metadata, header)),
     status.catch(() => undefined),
   ]);
+  if (request.signal.aborted) abort();
   void sendAll(call, request.message);
   await headersOrEnd;
   return { ...request, stream: true, header, trailer, message: receiveAll(call, status, request.signal) };
