@@ -155,8 +155,11 @@ function clusterOf(
 }
 
 /** Creates those databases that are not there yet. */
-export async function createDatabases(cluster: Cluster, names: readonly string[]): Promise<void> {
-  await connected(cluster.primaryUrl, async (client) => {
+export async function createDatabases(
+  { primaryUrl }: Pick<Cluster, 'primaryUrl'>,
+  names: readonly string[],
+): Promise<void> {
+  await connected(primaryUrl, async (client) => {
     const { rows } = await client.query<{ datname: string }>('select datname from pg_database');
     const present = new Set(rows.map((row) => row.datname));
     for (const name of names.filter((name) => !present.has(name))) {
