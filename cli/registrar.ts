@@ -15,6 +15,8 @@ const commands: Record<string, Entry> = {
   start: { description: 'run the whole platform on this machine', load: () => import('./start.ts') },
   bench: { description: 'measure this machine against the promised figures', load: () => import('./bench.ts') },
   import: { description: 'take over what a school has elsewhere', load: () => import('./import.ts') },
+  demo: { description: 'let students of the demo campus register at once', load: () => import('./demo.ts') },
+  'rebuild-views': { description: 'empty the views and fill them again', load: () => import('./rebuild-views.ts') },
   audit: { description: 'check that what must always hold does hold', load: () => import('./audit.ts') },
 };
 
