@@ -24,7 +24,7 @@ import { healthService } from './health.ts';
 import { authenticated, errorsMapped, measured, traced } from './interceptors.ts';
 import { serverService, takeLease } from './lease.ts';
 import { createLogger, type Logger } from './log.ts';
-import { gauge, measurePool, serveMetrics } from './metrics.ts';
+import { gauge, serveMetrics } from './metrics.ts';
 import { runProcess } from './process.ts';
 import { reflect } from './reflection.ts';
 import { readJwk, serviceTokens, TokenVerifier } from './token.ts';
@@ -107,7 +107,6 @@ export async function startService(
   const address = config.advertisedAddress ?? server.address;
   const lease = await takeLease(database.query, name, address);
   const metrics = await serveMetrics(config.metricsPort);
-  measurePool(database.pool);
   for (const follower of followers) measureLag(follower);
   for (const follower of followers) follower.start();
   logger.info({ address, metricsPort: metrics.port }, 'serving');
@@ -186,10 +185,12 @@ async function listen(definition: ServiceDefinition, parts: Parts, own: ServiceP
   await server.register(fastifyConnectPlugin, {
     interceptors: [
       traced(),
-      measured(),
+      measured(logger),
       errorsMapped(logger),
       authenticated(verifier, [...(definition.publicMethods ?? []), KeyService.method.getKeys]),
     ],
+    // Callers are as near as the database: compressing costs more than it saves.
+    acceptCompression: [],
     shutdownTimeoutMs: DRAIN_MS,
     routes: (router) => {
       own.routes(router);

@@ -127,16 +127,23 @@ export class Engine {
         query,
         asks.map(({ request }) => request.registrationId),
       );
-      const fresh = asks.filter(({ request }) => !known.has(request.registrationId));
-      const position = fresh.length > 0 ? await this.#decideFresh(query, fresh, known) : await headPosition(query);
-      return { answers: answerAll(asks, known, position), position };
+      const answers = new Map<Ask, Registration | Error>();
+      for (const ask of asks) {
+        const stored = known.get(ask.request.registrationId);
+        if (stored) answers.set(ask, repeated(ask, stored));
+      }
+      const fresh = asks.filter((ask) => !answers.has(ask));
+      const position = fresh.length > 0 ? await this.#decideFresh(query, fresh, answers) : await headPosition(query);
+      return { answers, position };
     });
     this.#head.advance(position);
-    return answers;
+    return new Map(
+      [...answers].map(([ask, answer]) => [ask, answer instanceof Error ? answer : { registration: answer, position }]),
+    );
   }
 
-  /** Decides and writes what was not decided before, and adds it to `known`. */
-  async #decideFresh(query: Query, asks: Ask[], known: Map<string, StoredRegistration>): Promise<bigint> {
+  /** Decides and writes what was not decided before, and adds it to `answers`. */
+  async #decideFresh(query: Query, asks: Ask[], answers: Map<Ask, Registration | Error>): Promise<bigint> {
     const requests = asks.map(({ request }) => request);
     const now = new Date();
     const snapshot = await readSnapshot(query, this.#cache, requests, { lock: true });
@@ -145,8 +152,7 @@ export class Engine {
       const decision = decided.decisions[index];
       if (!decision) throw new Error('a request was not decided');
       const registration = registrationOf(ask.request, decision, now);
-      const request = requestText(ask.request);
-      known.set(registration.id, { studentId: registration.studentId, request, registration });
+      answers.set(ask, registration);
       return { ...ask, registration };
     });
     await writeDecided(query, { written, decided, now });
@@ -180,15 +186,10 @@ function rounds(asks: Ask[]): Ask[][] {
   return split;
 }
 
-function answerAll(asks: Ask[], known: Map<string, StoredRegistration>, position: bigint): Map<Ask, Answer | Error> {
-  return new Map<Ask, Answer | Error>(
-    asks.map((ask): [Ask, Answer | Error] => {
-      const stored = known.get(ask.request.registrationId);
-      if (!stored) return [ask, new Error('a registration was not stored')];
-      if (stored.request === requestText(ask.request)) return [ask, { registration: stored.registration, position }];
-      return [ask, new ConnectError('this registration id was used for another request', Code.AlreadyExists)];
-    }),
-  );
+/** What was decided when the id first came, if it came with the same content. */
+function repeated({ request }: Ask, stored: StoredRegistration): Registration | Error {
+  if (stored.request === requestText(request)) return stored.registration;
+  return new ConnectError('this registration id was used for another request', Code.AlreadyExists);
 }
 
 function asError(error: unknown): Error {
