@@ -16,9 +16,12 @@ import { gauge } from '#lib/metrics';
 import type { Parts, ServiceDefinition } from '#lib/service';
 import { inSpan } from '#lib/trace';
 import { CancellationRequestedSchema, RegistrationDecidedSchema } from '#proto/enrollment/v1/events';
+import type { Registration } from '#proto/enrollment/v1/registration';
+import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { type Event, EventLogService } from '#proto/eventlog/v1/service';
 import { Admission } from './admission.ts';
 import { type SagaStart, sagasOf } from './saga-start.ts';
+import { Sweeper } from './saga-sweeper.ts';
 import { tracedStarts } from './trace-activity.ts';
 
 /** Events delivered before the position is stored. */
@@ -49,6 +52,13 @@ export const starter: ServiceDefinition = {
       batchMax: BATCH_MAX,
       deliver: (events, signal) => starts.deliver(events, signal),
     });
+    const enrollment = clients.of(EnrollmentService, 'enrollment');
+    const sweeper = new Sweeper({
+      enrollment,
+      logger,
+      again: (registration, signal) => starts.again(registration, signal),
+    });
+    sweeper.start();
     gauge('registrar_saga_backlog_events', 'Events of enrollment that no saga was started for yet', () =>
       Number(follower.lag.head - follower.lag.position),
     );
@@ -58,12 +68,16 @@ export const starter: ServiceDefinition = {
       services: [],
       routes: () => undefined,
       followers: [follower],
-      stop: () => connection.close(),
+      stop: async () => {
+        sweeper.stop();
+        await connection.close();
+      },
     };
   },
 };
 
-class SagaStarts {
+/** Starts and cancels sagas in Temporal, each once by its workflow id. */
+export class SagaStarts {
   readonly #client: Client;
   readonly #taskQueue: string;
   readonly #deadlineMs: number;
@@ -104,6 +118,14 @@ class SagaStarts {
       if (requested) await this.#cancel(requested.registrationId);
     }
     this.#oldest = undefined;
+  }
+
+  /** Starts what a registration needs, if Temporal does not know of it. */
+  async again(registration: Registration, signal: AbortSignal): Promise<void> {
+    for (const start of sagasOf(registration, this.#deadlineMs)) {
+      await this.#admission.enter(signal);
+      await this.#start(start);
+    }
   }
 
   async #start({ workflow, registrationId, studentId: student, sectionIds, summary, input }: SagaStart): Promise<void> {

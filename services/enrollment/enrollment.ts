@@ -6,7 +6,8 @@ import { Engine } from './engine.ts';
 import { FactsCache } from './facts.ts';
 import { followers } from './followers.ts';
 import { migrations } from './migrations/all.ts';
-import { enrollmentService } from './service.ts';
+import { sagaCalls } from './saga-calls.ts';
+import { studentCalls } from './student-calls.ts';
 
 export const enrollment: ServiceDefinition = {
   name: 'enrollment',
@@ -16,7 +17,7 @@ export const enrollment: ServiceDefinition = {
     gauge('registrar_decision_queue_length', 'Registrations that wait to be decided', () => engine.waiting);
     return {
       services: [EnrollmentService],
-      routes: (router) => router.service(EnrollmentService, enrollmentService(parts, engine)),
+      routes: (router) => router.service(EnrollmentService, { ...studentCalls(parts, engine), ...sagaCalls(parts) }),
       followers: followers(parts),
     };
   },

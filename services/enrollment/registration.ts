@@ -102,6 +102,15 @@ export async function findRegistrations(
   );
 }
 
+/** Registrations that were decided before a moment and have not ended, oldest first. */
+export async function pendingRegistrations(query: Query, before: Date, limit: number): Promise<Registration[]> {
+  const rows = await query<{ body: JsonValue }>(
+    "select body from registrations where status = 'pending' and requested_at < $1 order by requested_at limit $2",
+    [before, limit],
+  );
+  return rows.map(({ body }) => registrationFrom(body));
+}
+
 /** The enrollments of a registration's own adds that have this outcome: what a step of its saga has made of them. */
 export function enrollmentsOf({ id, studentId, items }: Registration, outcome: Outcome): Enrollment[] {
   return items

@@ -37,6 +37,7 @@ export class CreateEnrollment20261121 extends Migration {
         ended_at timestamptz
       )`);
     this.addSql('create index registrations_by_student on registrations (student_id)');
+    this.addSql("create index registrations_pending on registrations (requested_at) where status = 'pending'");
     this.addSql(`
       create table enrollments (
         registration_id uuid not null,

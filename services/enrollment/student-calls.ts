@@ -1,14 +1,20 @@
-/** The calls of enrollment: check who asks, hand over to the engine or to one transaction, answer. */
+/** The calls of students and staff: check who asks, hand over to the engine or to one transaction, answer. */
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { type Caller, callerOf, hasRole, mayActFor, requireRole, requireSelfOr } from '#lib/caller';
 import { inTransaction, type Query } from '#lib/database';
-import { append, headPosition, type NewEvent } from '#lib/event-log';
+import { append, headPosition } from '#lib/event-log';
 import { toConnectError } from '#lib/interceptors';
 import { refusalOf } from '#lib/refusal';
 import { type Parts, tellPosition } from '#lib/service';
-import { traceparent } from '#lib/trace';
-import { type Enrollment, type Registration, RegistrationSchema } from '#proto/enrollment/v1/registration';
+import { traceIdIn, traceparent } from '#lib/trace';
+import { wordOf } from '#lib/words';
+import {
+  type Enrollment,
+  type Registration,
+  RegistrationSchema,
+  RegistrationStatusSchema,
+} from '#proto/enrollment/v1/registration';
 import {
   type EnrollmentService,
   type RegisterManyRequest_Entry as Entry,
@@ -18,45 +24,20 @@ import {
 } from '#proto/enrollment/v1/service';
 import type { Answer, Ask, Engine } from './engine.ts';
 import { findRegistrations, normalized } from './registration.ts';
-import {
-  confirmSeats,
-  finishDrops,
-  type Locked,
-  lockRegistration,
-  releaseSeats,
-  requestCancellation,
-  reserveSeats,
-} from './seats.ts';
+import { registrationChanges, timeoutOf } from './registration-change.ts';
+import type { sagaCalls } from './saga-calls.ts';
+import { requestCancellation } from './seats.ts';
 import { leaveWaitlist, liveEnrollments } from './waitlist.ts';
 
 const ENTRIES_MAX = 64;
-/** Of a caller who named no deadline. */
-const TIMEOUT_MS = 5_000;
 
-export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typeof EnrollmentService> {
-  const { database, head, verifier } = parts;
+type StudentCalls = Omit<ServiceImpl<typeof EnrollmentService>, keyof ReturnType<typeof sagaCalls>>;
+
+/** The calls of students and staff. */
+export function studentCalls(parts: Parts, engine: Engine): StudentCalls {
+  const { database, head, logger, verifier } = parts;
   const { pool } = database;
-
-  /** One change of a locked registration, with its events last. */
-  async function onRegistration(
-    context: HandlerContext,
-    registrationId: string,
-    change: (query: Query, locked: Locked) => Promise<NewEvent[]>,
-  ): Promise<Registration> {
-    const { registration, position } = await inTransaction(pool, { timeoutMs: timeoutOf(context) }, async (query) => {
-      const locked = await lockRegistration(query, registrationId);
-      const events = await change(query, locked);
-      const position = events.length > 0 ? await append(query, events) : await headPosition(query);
-      return { registration: locked.registration, position };
-    });
-    head.advance(position);
-    tellPosition(context, position);
-    return registration;
-  }
-
-  function causeOf(context: HandlerContext) {
-    return { actor: callerOf(context).id, now: new Date() };
-  }
+  const onRegistration = registrationChanges(parts);
 
   async function askOfEntry({ request, accessToken, traceparent }: Entry, deadline: number): Promise<Ask> {
     if (!request) throw new ConnectError('an entry has no request', Code.InvalidArgument);
@@ -70,6 +51,13 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
     const request = normalized(asked);
     await requireMayAct(caller, request.studentId, database.query);
     return { request, actor: caller.id, traceparent, deadline };
+  }
+
+  /** A line each, because the call's own line has the trace of one of them. */
+  function decided({ request, traceparent }: Ask, answer: Answer): ManyAnswer {
+    const status = wordOf(RegistrationStatusSchema, answer.registration.status);
+    logger.info({ traceId: traceIdIn(traceparent), registrationId: request.registrationId, status }, 'decided');
+    return answered(answer);
   }
 
   return {
@@ -88,7 +76,9 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
       const asks = await Promise.allSettled(entries.map((entry) => askOfEntry(entry, deadline)));
       const fail = (error: unknown) => failed(error, parts);
       const answers = asks.map((ask) =>
-        ask.status === 'fulfilled' ? engine.register(ask.value).then(answered, fail) : fail(ask.reason),
+        ask.status === 'fulfilled'
+          ? engine.register(ask.value).then((answer) => decided(ask.value, answer), fail)
+          : fail(ask.reason),
       );
       return { answers: await Promise.all(answers) };
     },
@@ -116,9 +106,7 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
 
     async cancelRegistration({ registrationId }, context) {
       await readRegistration(database.query, registrationId, callerOf(context));
-      const registration = await onRegistration(context, registrationId, (query, locked) =>
-        requestCancellation(query, locked, causeOf(context)),
-      );
+      const registration = await onRegistration(context, registrationId, requestCancellation);
       return { registration };
     },
 
@@ -133,40 +121,7 @@ export function enrollmentService(parts: Parts, engine: Engine): ServiceImpl<typ
       tellPosition(context, position);
       return {};
     },
-
-    async reserveSeats({ registrationId }, context) {
-      requireRole(context, 'system');
-      await onRegistration(context, registrationId, async (_query, locked) => {
-        reserveSeats(locked);
-        return [];
-      });
-      return {};
-    },
-
-    async confirmSeats({ registrationId }, context) {
-      requireRole(context, 'system');
-      await onRegistration(context, registrationId, (query, locked) => confirmSeats(query, locked, causeOf(context)));
-      return {};
-    },
-
-    async releaseSeats({ registrationId, reason }, context) {
-      requireRole(context, 'system');
-      await onRegistration(context, registrationId, (query, locked) =>
-        releaseSeats(query, locked, reason, causeOf(context)),
-      );
-      return {};
-    },
-
-    async finishDrops({ registrationId }, context) {
-      requireRole(context, 'system');
-      await onRegistration(context, registrationId, (query, locked) => finishDrops(query, locked, causeOf(context)));
-      return {};
-    },
   };
-}
-
-function timeoutOf(context: HandlerContext): number {
-  return context.timeoutMs() ?? TIMEOUT_MS;
 }
 
 function deadlineOf(context: HandlerContext): number {

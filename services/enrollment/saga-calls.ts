@@ -1,0 +1,58 @@
+/** The calls of the saga and of whoever starts it. System only. */
+import { timestampDate } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import { requireRole } from '#lib/caller';
+import type { Parts } from '#lib/service';
+import type { EnrollmentService } from '#proto/enrollment/v1/service';
+import { pendingRegistrations } from './registration.ts';
+import { registrationChanges } from './registration-change.ts';
+import { confirmSeats, finishDrops, releaseSeats, reserveSeats } from './seats.ts';
+
+const PENDING_MAX = 500;
+const PENDING_DEFAULT = 100;
+
+type SagaCalls = Pick<
+  ServiceImpl<typeof EnrollmentService>,
+  'reserveSeats' | 'confirmSeats' | 'releaseSeats' | 'finishDrops' | 'listPendingRegistrations'
+>;
+
+export function sagaCalls(parts: Parts): SagaCalls {
+  const onRegistration = registrationChanges(parts);
+  return {
+    async reserveSeats({ registrationId }, context) {
+      requireRole(context, 'system');
+      await onRegistration(context, registrationId, async (_query, locked) => {
+        reserveSeats(locked);
+        return [];
+      });
+      return {};
+    },
+
+    async confirmSeats({ registrationId }, context) {
+      requireRole(context, 'system');
+      await onRegistration(context, registrationId, confirmSeats);
+      return {};
+    },
+
+    async releaseSeats({ registrationId, reason }, context) {
+      requireRole(context, 'system');
+      await onRegistration(context, registrationId, (query, locked, cause) =>
+        releaseSeats(query, locked, reason, cause),
+      );
+      return {};
+    },
+
+    async finishDrops({ registrationId }, context) {
+      requireRole(context, 'system');
+      await onRegistration(context, registrationId, finishDrops);
+      return {};
+    },
+
+    async listPendingRegistrations({ requestedBefore, limit }, context) {
+      requireRole(context, 'system');
+      const before = requestedBefore ? timestampDate(requestedBefore) : new Date();
+      const most = Math.min(limit || PENDING_DEFAULT, PENDING_MAX);
+      return { registrations: await pendingRegistrations(parts.database.query, before, most) };
+    },
+  };
+}
