@@ -1,7 +1,7 @@
 /** Registrations that have ended, in pages, as enrollment has them. */
 import type { Query } from '#lib/database';
 
-const pageSize = 500;
+const pageSize = 200;
 
 /** An item as protobuf writes it in JSON, which leaves out what is zero or empty. */
 export interface Item {

@@ -13,9 +13,9 @@ export const lastToldEnrollments = `
   from (
     select e.position, (f ->> 'registrationId')::uuid as registration_id, f ->> 'sectionId' as section_id,
       f ->> 'studentId' as student_id, lower(substr(f ->> 'outcome', length('OUTCOME_') + 1)) as status
-    from events e cross join lateral (
-      select jsonb_path_query(e.data::jsonb, '$.enrollments[*]') union all select jsonb_path_query(e.data::jsonb, '$.enrollment')
-    ) facts (f)
+    from events e
+    cross join lateral json_array_elements(coalesce(e.data -> 'enrollments', json_build_array(e.data -> 'enrollment'))) f
+    where f ->> 'sectionId' is not null
   ) told
   order by registration_id, section_id, position desc`;
 
