@@ -2,12 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { Code } from '@connectrpc/connect';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LogHead } from '#lib/event-log';
+import { toConnectError } from '#lib/interceptors';
 import { eventually, tokenOf } from '#lib/testing';
 import { Outcome } from '#proto/enrollment/v1/registration';
 import { Campus, newStudent, newStudents, outcomesOf, requestFrom } from './campus.testing.ts';
+import { type Ask, Engine } from './engine.ts';
+import { FactsCache } from './facts.ts';
 
-const BATCH_MAX = 64;
-const QUEUE_MAX = 4_000;
+/** Longer than any machine takes. */
+const PATIENCE_MS = 60_000;
 
 let campus: Campus;
 
@@ -41,17 +45,6 @@ async function waitingStatements(): Promise<number> {
     "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
   );
   return rows.length;
-}
-
-/** Occupies both batches that may be in flight with registrations for a locked section. */
-async function occupy(section: string, timeoutMs: number): Promise<Promise<unknown>[]> {
-  const calls: Promise<unknown>[] = [];
-  for (const student of newStudents(2)) {
-    const busy = calls.length;
-    calls.push(campus.register(student, { adds: [section] }, { timeoutMs }).catch((error: unknown) => error));
-    await eventually(async () => (await waitingStatements()) > busy, { what: 'a batch that waits for the lock' });
-  }
-  return calls;
 }
 
 test('many requests at once share batches, and each gets its own answer', async () => {
@@ -117,60 +110,39 @@ test('a deadline ends the call and its statement in the database', async () => {
   expect(await campus.places(student)).toEqual({});
 });
 
-test('who waits no longer is not decided any more', async () => {
-  const [locked, free] = await campus.sections(2, { capacity: 9 });
-  const [late, patient] = newStudents(2);
-
-  const { busy, waiting } = await whileLocked(locked ?? '', async (unlock) => {
-    const busy = await occupy(locked ?? '', 20_000);
-    const call = campus.register(late ?? '', { adds: [free ?? ''] }, { timeoutMs: 200 });
-    await expect(call).rejects.toMatchObject({ code: Code.DeadlineExceeded });
-    const waiting = campus.register(patient ?? '', { adds: [free ?? ''] }, { timeoutMs: 20_000 });
-    await unlock();
-    return { busy, waiting };
-  });
-  await Promise.all(busy);
-  await waiting;
-
-  expect(await campus.places(late ?? '')).toEqual({});
-  expect(await campus.places(patient ?? '')).toEqual({ [free ?? '']: 'reserved' });
-});
-
-/** Fills the queue with requests that give up soon, and answers the failures of one more call. */
-async function overflow(locked: string, free: string): Promise<string[]> {
-  const student = newStudent();
-  const accessToken = await tokenOf(student, 'student');
-  const entries = () =>
-    Array.from({ length: BATCH_MAX }, () => ({
-      accessToken,
-      request: requestFrom(student, { adds: [free] }),
-      traceparent: '',
-    }));
-  return whileLocked(locked, async (unlock) => {
-    const busy = await occupy(locked, 30_000);
-    const filling = Array.from({ length: Math.ceil(QUEUE_MAX / BATCH_MAX) }, () =>
-      campus.client().registerMany({ entries: entries() }, { timeoutMs: 1_000 }),
-    );
-    await Promise.allSettled(filling);
-    const { answers } = await campus.client().registerMany({ entries: entries() }, { timeoutMs: 30_000 });
-    await unlock();
-    await Promise.all(busy);
-    return answers.flatMap(({ result }) => (result.case === 'failure' ? [Code[result.value.code] ?? ''] : []));
-  });
+/** An engine of its own on the campus's database. */
+function engineWith(options: { queueMax?: number } = {}): Engine {
+  return new Engine({ pool: campus.pool, cache: new FactsCache(), head: new LogHead(campus.query), ...options });
 }
 
+function askFor(section: string, deadline: number): Ask {
+  const student = newStudent();
+  return { request: requestFrom(student, { adds: [section] }), actor: student, traceparent: '', deadline };
+}
+
+test('who waits no longer is not decided any more', async () => {
+  const [section = ''] = await campus.sections(1, { capacity: 9 });
+  const late = askFor(section, Date.now() - 1);
+  const patient = askFor(section, Date.now() + PATIENCE_MS);
+  const engine = engineWith();
+
+  const [lateAnswer, patientAnswer] = await Promise.allSettled([engine.register(late), engine.register(patient)]);
+
+  expect(lateAnswer).toMatchObject({ status: 'rejected', reason: { code: Code.DeadlineExceeded } });
+  expect(patientAnswer.status).toBe('fulfilled');
+  expect(await campus.places(late.actor)).toEqual({});
+  expect(await campus.places(patient.actor)).toEqual({ [section]: 'reserved' });
+});
+
 test('a full queue turns further requests away, and serves again when it has emptied', async () => {
-  const [locked = '', free = ''] = await campus.sections(2, { capacity: 9 });
+  const [section = ''] = await campus.sections(1, { capacity: 9 });
+  const engine = engineWith({ queueMax: 3 });
+  const asks = Array.from({ length: 5 }, () => askFor(section, Date.now() + PATIENCE_MS));
 
-  // The database ends a batch that is kept from deciding for too long, so a slow machine may need another try.
-  const failures = await eventually(
-    async () => {
-      const failures = await overflow(locked, free);
-      return failures.length > 0 && failures;
-    },
-    { what: 'a request turned away' },
-  );
+  const answers = await Promise.allSettled(asks.map((ask) => engine.register(ask)));
 
-  expect(new Set(failures)).toEqual(new Set(['ResourceExhausted']));
-  expect(outcomesOf(await campus.register(newStudent(), { adds: [free] }))).toEqual([Outcome.RESERVED]);
+  expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'rejected']);
+  const [turnedAway] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+  expect(toConnectError(turnedAway)).toMatchObject({ code: Code.ResourceExhausted });
+  await engine.register(askFor(section, Date.now() + PATIENCE_MS));
 });

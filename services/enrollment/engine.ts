@@ -39,20 +39,28 @@ export interface Answer {
   position: bigint;
 }
 
+export interface EngineOptions {
+  pool: pg.Pool;
+  cache: FactsCache;
+  head: LogHead;
+  /** Requests that may wait; default {@link QUEUE_MAX}. */
+  queueMax?: number;
+}
+
 export class Engine {
   readonly #pool: pg.Pool;
   readonly #cache: FactsCache;
   readonly #head: LogHead;
   readonly #batcher: Batcher<Ask, Answer>;
 
-  constructor({ pool, cache, head }: { pool: pg.Pool; cache: FactsCache; head: LogHead }) {
+  constructor({ pool, cache, head, queueMax = QUEUE_MAX }: EngineOptions) {
     this.#pool = pool;
     this.#cache = cache;
     this.#head = head;
     this.#batcher = new Batcher({
       batchMax: BATCH_MAX,
       inFlightMax: IN_FLIGHT_MAX,
-      queueMax: QUEUE_MAX,
+      queueMax,
       onBatch: (size) => batchSize.observe(size),
       run: (asks) => this.#decide(asks),
     });
