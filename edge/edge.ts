@@ -33,11 +33,14 @@ export async function startEdge(config: Config): Promise<RunningEdge> {
   const metrics = await serveMetrics(config.metricsPort);
   const { address: host, port } = app.server.address() as AddressInfo; // it listens on TCP
   const address = `${host}:${port}`;
+  const stopping = new AbortController();
+  void verifier.learnKeys(stopping.signal);
   logger.info({ address, metricsPort: metrics.port }, 'serving');
   return {
     address,
     metricsPort: metrics.port,
     stop: async () => {
+      stopping.abort();
       await app.close();
       await sagas.close();
       await views.close();

@@ -6,6 +6,8 @@ import { contextOf, traceparent } from '#lib/trace';
 
 /** A request that took longer is worth a line. */
 const SLOW_MS = 1_000;
+/** Every other one is, because it may have changed something. */
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 interface Traced {
   span: Span;
@@ -52,8 +54,9 @@ function measure(request: FastifyRequest, reply: FastifyReply): void {
   span?.setAttribute('http.response.status_code', status);
   if (status >= 500) span?.setStatus({ code: SpanStatusCode.ERROR });
   span?.end();
-  if (ms > SLOW_MS)
-    request.log.warn({ route, status, ms: Math.round(ms), traceId: span?.spanContext().traceId }, 'slow request');
+  const line = { route, status, ms: Math.round(ms), traceId: span?.spanContext().traceId };
+  if (ms > SLOW_MS) request.log.warn(line, 'slow request');
+  else if (!READS.has(request.method)) request.log.info(line, 'answered');
 }
 
 /** A header's value; undefined where it is missing or repeated. */

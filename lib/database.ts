@@ -4,6 +4,7 @@ import type { Migration } from '@mikro-orm/migrations';
 import { type EntityClass, type EntityManager, type EntitySchema, MikroORM } from '@mikro-orm/postgresql';
 import { CompiledQuery } from 'kysely';
 import pg from 'pg';
+import { measurePool } from './metrics.ts';
 import { chassisMigrations } from './migrations.ts';
 
 /** Small on purpose: the log's head serializes writers, more of them only wait. */
@@ -38,6 +39,7 @@ export async function openDatabase(
   // listener it would end the process, and the pool listens to idle ones only.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
+  measurePool('statements', pool);
   const orm: MikroORM = new MikroORM({
     clientUrl: url,
     entities,
@@ -45,7 +47,10 @@ export async function openDatabase(
     // A service without entities (its SQL is by hand) is no mistake.
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: POOL_MAX },
-    driverOptions: { connectionTimeoutMillis: CONNECT_TIMEOUT_MS },
+    driverOptions: {
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      onPoolCreated: (own: pg.Pool) => measurePool('entities', own),
+    },
   });
   await migrate(url, pool, [...chassisMigrations, ...migrations]);
   return {

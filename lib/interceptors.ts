@@ -1,6 +1,7 @@
 /** What happens around every call a server answers: its span, its measure, its caller, its errors. */
 
 import type { DescMethod } from '@bufbuild/protobuf';
+import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { NotFoundError, OptimisticLockError } from '@mikro-orm/postgresql';
 import { QueueFull } from './batcher.ts';
@@ -20,15 +21,22 @@ export function traced(): Interceptor {
     );
 }
 
-export function measured(): Interceptor {
+/** Measures every call, and writes a line about each that may have changed something: a trace id finds it there. */
+export function measured(log: Logger): Interceptor {
   return (next) => async (request) => {
-    const end = callDuration.startTimer({ method: `${request.service.typeName}/${request.method.name}` });
+    const method = `${request.service.typeName}/${request.method.name}`;
+    const isCommand = request.method.idempotency !== Idempotency.NO_SIDE_EFFECTS && !request.stream;
+    const timer = callDuration.startTimer({ method });
+    const end = (code: string) => {
+      const seconds = timer({ code });
+      if (isCommand) log.info({ method, code, ms: Math.round(seconds * 1000) }, 'called');
+    };
     try {
       const response = await next(request);
-      end({ code: 'ok' });
+      end('ok');
       return response;
     } catch (error) {
-      end({ code: Code[ConnectError.from(error).code] });
+      end(Code[ConnectError.from(error).code]);
       throw error;
     }
   };

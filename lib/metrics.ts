@@ -11,10 +11,19 @@ export const callDuration = new Histogram({
   buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
 });
 
-const poolConnections = new Gauge({
+const pools = new Map<string, pg.Pool>();
+
+new Gauge({
   name: 'registrar_pool_connections',
-  help: 'Connections of the database pool by state; waiting counts requests',
-  labelNames: ['state'] as const,
+  help: 'Connections of a database pool by state; waiting counts requests for one',
+  labelNames: ['pool', 'state'] as const,
+  collect() {
+    for (const [pool, { totalCount, idleCount, waitingCount }] of pools) {
+      this.set({ pool, state: 'busy' }, totalCount - idleCount);
+      this.set({ pool, state: 'idle' }, idleCount);
+      this.set({ pool, state: 'waiting' }, waitingCount);
+    }
+  },
 });
 
 /** A number that is read when it is asked for. */
@@ -29,12 +38,9 @@ export function gauge(name: string, help: string, read: () => number): void {
   });
 }
 
-export function measurePool(pool: pg.Pool): void {
-  gauge('registrar_pool_connections_total', 'Open connections of the database pool', () => {
-    poolConnections.set({ state: 'idle' }, pool.idleCount);
-    poolConnections.set({ state: 'waiting' }, pool.waitingCount);
-    return pool.totalCount;
-  });
+/** @param name tells the pools of one process apart. */
+export function measurePool(name: string, pool: pg.Pool): void {
+  pools.set(name, pool);
 }
 
 export interface MetricsServer {

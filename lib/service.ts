@@ -109,6 +109,8 @@ export async function startService(
   const metrics = await serveMetrics(config.metricsPort);
   for (const follower of followers) measureLag(follower);
   for (const follower of followers) follower.start();
+  const stopping = new AbortController();
+  void verifier.learnKeys(stopping.signal);
   logger.info({ address, metricsPort: metrics.port }, 'serving');
 
   return {
@@ -117,6 +119,7 @@ export async function startService(
     parts,
     stop: async () => {
       serving = false;
+      stopping.abort();
       await lease.drain();
       await Promise.all(followers.map((follower) => follower.stop()));
       await server.close();

@@ -157,3 +157,28 @@ test('a service token is signed again before it expires', async () => {
 
   expect(await tokens()).not.toBe(first);
 });
+
+test('keys that were learned verify tokens while identity is away', async () => {
+  let isAway = false;
+  const learning = new TokenVerifier(serviceKey, async () => {
+    if (isAway) throw new Error('identity is away');
+    return { keys: [publicJwk(accessKey)] };
+  });
+  await learning.learnKeys(AbortSignal.timeout(60_000));
+  isAway = true;
+
+  expect(await learning.verify(await forge({}))).toMatchObject({ roles: ['student'] });
+});
+
+test('learning keys tries again until identity answers', async () => {
+  let refusals = 2;
+  const learning = new TokenVerifier(serviceKey, async () => {
+    if (refusals-- > 0) throw new Error('identity is starting');
+    return { keys: [publicJwk(accessKey)] };
+  });
+
+  await learning.learnKeys(new AbortController().signal);
+
+  expect(refusals).toBe(-1);
+  expect(await learning.verify(await forge({}))).toMatchObject({ roles: ['student'] });
+});

@@ -3,6 +3,7 @@
  * key that all processes share, so that they work while identity is down.
  */
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   createLocalJWKSet,
   decodeProtectedHeader,
@@ -26,6 +27,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 const VERIFIED_MAX = 20_000;
 /** Between two questions for keys, however many tokens name one that is not known. */
 const KEYS_PAUSE_MS = 5_000;
+/** Of a process that starts, between two questions for its first keys. */
+const LEARN_PAUSE_MS = 500;
 
 export class InvalidToken extends Error {}
 
@@ -104,6 +107,14 @@ export class TokenVerifier {
     const caller: Caller = { id: payload.sub ?? '', roles: (payload.roles ?? []) as Role[] }; // we signed it
     this.#remember(token, caller, (payload.exp ?? 0) * 1000);
     return caller;
+  }
+
+  /** Asks for the keys of access tokens until they are known: from then on identity may be away. */
+  async learnKeys(signal: AbortSignal): Promise<void> {
+    while (!this.#keys && !signal.aborted) {
+      await this.#askForKeys().catch(() => undefined);
+      if (!this.#keys) await sleep(LEARN_PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
   }
 
   async #verifySignature(token: string): Promise<JWTPayload> {

@@ -41,6 +41,11 @@ export function traceparent(): string {
   return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, '0')}`;
 }
 
+/** The trace id that a `traceparent` names; undefined where there is none. */
+export function traceIdIn(parent: string): string | undefined {
+  return parent.split('-')[1];
+}
+
 /** The context that a caller's `traceparent` names; a new one where it is missing or malformed. */
 export function contextOf(parent: string | null | undefined): Context {
   if (!parent) return context.active();

@@ -1,7 +1,9 @@
 /** How views are read: through MikroORM, from whichever replica is healthy and has reached what the reader must see. */
 import { type EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type pg from 'pg';
 import type { ServiceName } from '#lib/config';
 import type { Logger } from '#lib/log';
+import { measurePool } from '#lib/metrics';
 import { entities } from './all.ts';
 import type { Member } from './member.ts';
 import { ReplicaDriver, readingOn } from './replica-driver.ts';
@@ -77,13 +79,14 @@ export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOption
 }
 
 function openOrm({ members }: Rotation): MikroORM {
-  const [primary, ...replicas] = members.map((member) => ({
+  const [primary, ...replicas] = members.map((member, number) => ({
     clientUrl: member.url,
     driverOptions: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: QUERY_TIMEOUT_MS,
       stream: () => member.openSocket(),
+      onPoolCreated: (pool: pg.Pool) => measurePool(number === 0 ? member.role : `${member.role}-${number}`, pool),
     },
   }));
   return new MikroORM({

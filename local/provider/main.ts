@@ -23,7 +23,7 @@ await createBook(pool);
 const app = buildProvider({ pool, logger });
 await app.listen({ host: config.host, port: config.port });
 const metrics = await serveMetrics(config.metricsPort);
-measurePool(pool);
+measurePool('book', pool);
 
 let stopping: Promise<void> | undefined;
 function stop(): Promise<void> {
