@@ -2,7 +2,7 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type CallOptions, Code, ConnectError } from '@connectrpc/connect';
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { Clients } from '#lib/clients';
 import { refusalOf } from '#lib/refusal';
 import { BillingService } from '#proto/billing/v1/service';
@@ -110,9 +110,12 @@ function timestampOf(text: string) {
 
 /** One call with a deadline, ended when the activity is cancelled. */
 async function call(send: (options: CallOptions) => Promise<unknown>, timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
+  const context = Context.current();
   try {
-    await send({ timeoutMs, signal: Context.current().cancellationSignal });
+    await send({ timeoutMs, signal: context.cancellationSignal });
   } catch (error) {
+    // Said in Temporal's words, or it counts as one more failed attempt, and the wish is forgotten.
+    if (context.cancellationDetails?.cancelRequested) throw new CancelledFailure('the step was cancelled');
     throw toFailure(error);
   }
 }
