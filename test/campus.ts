@@ -2,10 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@connectrpc/connect';
 import { Connection, Client as TemporalClient } from '@temporalio/client';
+import { Runtime } from '@temporalio/worker';
 import pg from 'pg';
 import { inject } from 'vitest';
 import type { Clients } from '#lib/clients';
-import type { PeerName } from '#lib/config';
+import { type PeerName, readConfig, type ServiceName } from '#lib/config';
+import { createLogger } from '#lib/log';
+import type { ServiceDefinition } from '#lib/service';
 import { clientsOf, eventually, freshDatabase, type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
 import { BillingService } from '#proto/billing/v1/service';
 import { BookstoreService } from '#proto/bookstore/v1/service';
@@ -13,6 +16,7 @@ import { SectionStatus } from '#proto/catalog/v1/catalog';
 import { CatalogService } from '#proto/catalog/v1/service';
 import { Materials, Mode, type Registration, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { buildProvider } from '../local/provider/app.ts';
 import { createBook } from '../local/provider/schema.ts';
 import { billing } from '../services/billing/billing.ts';
@@ -24,15 +28,30 @@ import { records } from '../services/records/records.ts';
 import { type Activities, createActivities } from '../workflows/activities.ts';
 import { starter } from '../workflows/saga-starter.ts';
 import { startWorker } from '../workflows/saga-worker.ts';
+import { logThrough } from '../workflows/temporal-log.ts';
 
 const TERM = 'T1';
 const SETTLE_TIMEOUT_MS = 60_000;
 const USD = (amount: number) => ({ amount: BigInt(amount), currency: 'USD' });
 
+/** Whoever is followed comes before who follows. */
+const definitions: Record<ServiceName, ServiceDefinition> = {
+  identity,
+  catalog,
+  bookstore,
+  billing,
+  records,
+  enrollment,
+};
+
 export interface CampusOptions {
   /** Wraps the real activities, to make them fail or run twice. */
   activities?: (real: Activities) => Activities;
   sagaDeadlineSeconds?: number;
+  /** What a test runs itself, as processes of their own. */
+  without?: ('starter' | 'worker')[];
+  /** Further variables of lib/config.ts, for all. */
+  environment?: Record<string, string>;
 }
 
 export class Campus {
@@ -43,11 +62,13 @@ export class Campus {
   /** With the system's token. */
   readonly clients: Clients;
   readonly services: Partial<Record<PeerName, ServiceUnderTest>>;
+  /** What one more process of this campus is told, its own database aside. */
+  readonly environment: Record<string, string>;
   readonly #stops: (() => Promise<unknown>)[];
   #numbers = 10_000;
 
   constructor(
-    parts: Pick<Campus, 'addresses' | 'providerUrl' | 'providerDatabaseUrl' | 'temporal' | 'services'>,
+    parts: Pick<Campus, 'addresses' | 'providerUrl' | 'providerDatabaseUrl' | 'temporal' | 'services' | 'environment'>,
     stops: (() => Promise<unknown>)[],
   ) {
     this.addresses = parts.addresses;
@@ -55,6 +76,7 @@ export class Campus {
     this.providerDatabaseUrl = parts.providerDatabaseUrl;
     this.temporal = parts.temporal;
     this.services = parts.services;
+    this.environment = parts.environment;
     this.clients = clientsOf(parts.addresses);
     this.#stops = stops;
   }
@@ -141,9 +163,35 @@ export class Campus {
 
   /** Rows of a service's own database. */
   async rows<Row>(service: PeerName, sql: string, values: unknown[] = []): Promise<Row[]> {
-    const running = this.services[service];
-    if (!running) throw new Error(`${service} is not running`);
-    return running.parts.database.query<Row>(sql, values);
+    return this.#running(service).parts.database.query<Row>(sql, values);
+  }
+
+  /** Ends a service, as if its machine were away. */
+  async stopService(name: ServiceName): Promise<void> {
+    await this.#running(name).stop();
+  }
+
+  /** Starts a stopped service again: on its database and where the others know it. Answers when they reach it. */
+  async startService(name: ServiceName): Promise<void> {
+    const { config } = this.#running(name).parts;
+    const port = new URL(`http://${this.addresses[name]?.[0]}`).port;
+    const own = { DATABASE_URL: config.databaseUrl, PORT: port };
+    this.services[name] = await startForTest(definitions[name], { ...this.environment, ...own });
+    const reached = () =>
+      this.clients
+        .of(Health, name)
+        .check({})
+        .then(
+          () => true,
+          () => false,
+        );
+    await eventually(reached, { what: `${name} being reached again` });
+  }
+
+  #running(name: PeerName): ServiceUnderTest {
+    const running = this.services[name];
+    if (!running) throw new Error(`${name} is not running`);
+    return running;
   }
 
   async stop(): Promise<void> {
@@ -159,34 +207,53 @@ export async function startCampus(options: CampusOptions = {}): Promise<Campus> 
   const addresses: Partial<Record<PeerName, string[]>> = {};
   const providerDatabaseUrl = await freshDatabase('provider');
   const providerUrl = await startProvider(providerDatabaseUrl, stops);
-  const common = {
+  const environment: Record<string, string> = {
     LOG_LEVEL: 'error',
     PAYMENT_PROVIDER_URL: providerUrl,
+    SERVICE_KEY_FILE: inject('serviceKeyFile'),
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
     TEMPORAL_TASK_QUEUE: `test-${randomUUID()}`,
     SAGA_DEADLINE_SECONDS: String(options.sagaDeadlineSeconds ?? 60),
+    ...options.environment,
   };
-  async function start(definition: typeof enrollment): Promise<ServiceUnderTest> {
-    const known = Object.entries(addresses).map(([peer, [address = '']]) => [`${peer.toUpperCase()}_ADDRESS`, address]);
-    const service = await startForTest(definition, { ...common, ...Object.fromEntries(known) });
-    services[definition.name] = service;
-    addresses[definition.name] = [service.address];
-    stops.push(() => service.stop());
+  async function start(definition: ServiceDefinition): Promise<ServiceUnderTest> {
+    const { name } = definition;
+    const service = await startForTest(definition, environment);
+    services[name] = service;
+    addresses[name] = [service.address];
+    environment[`${name.toUpperCase()}_ADDRESS`] = service.address;
+    // It may be another one by then.
+    stops.push(async () => services[name]?.stop());
     return service;
   }
 
-  // Whoever is followed comes before who follows.
-  for (const definition of [identity, catalog, bookstore, billing, records, enrollment]) await start(definition);
-  const { parts } = await start(starter);
-  const real = createActivities(parts.clients);
-  const worker = await startWorker(parts, options.activities?.(real) ?? real);
-  stops.push(() => worker.stop());
+  for (const definition of Object.values(definitions)) await start(definition);
+  if (!options.without?.includes('starter')) await start(starter);
+  if (!options.without?.includes('worker')) stops.push(await startSagas(addresses, { ...options, environment }));
 
-  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const connection = await Connection.connect({ address: environment.TEMPORAL_ADDRESS ?? '' });
   stops.push(() => connection.close());
   const temporal = new TemporalClient({ connection });
-  const campus = new Campus({ addresses, providerUrl, providerDatabaseUrl, services, temporal }, stops);
+  const parts = { addresses, providerUrl, providerDatabaseUrl, services, environment, temporal };
+  const campus = new Campus(parts, stops);
   await openTerm(campus.clients);
   return campus;
+}
+
+/** A worker in this process. @returns what ends it */
+async function startSagas(
+  addresses: Campus['addresses'],
+  { activities = (real) => real, environment }: CampusOptions,
+): Promise<() => Promise<void>> {
+  const clients = clientsOf(addresses);
+  const config = readConfig('worker', { DATABASE_URL: '', ...environment });
+  const logger = createLogger('worker', config.logLevel);
+  if (!Runtime._instance) logThrough(logger);
+  const worker = await startWorker({ config, clients, logger }, activities(createActivities(clients)));
+  return async () => {
+    await worker.stop();
+    clients.close();
+  };
 }
 
 /** @returns its base URL */

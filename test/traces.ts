@@ -48,3 +48,9 @@ async function netAtProvider(providerUrl: string, key: string): Promise<number> 
   const charge = (await response.json()) as { charged: number; refunded: number }; // the provider's own shape
   return charge.charged - charge.refunded;
 }
+
+/** What is left of a registration that was undone. */
+export const NOTHING: Traces = { seats: 0, charged: 0, provider: 0, copies: 0, transcript: 0 };
+
+/** One section of 4 credits × 100.00, with a fee of 25.00 and a book of 40.00. */
+export const EVERYTHING: Traces = { seats: 1, charged: 46_500, provider: 46_500, copies: 1, transcript: 1 };

@@ -5,12 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import type { Activities } from '../workflows/activities.ts';
 import { type Campus, startCampus } from './campus.ts';
-import { type Traces, traces } from './traces.ts';
+import { EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
 
 const STEPS = ['reserveSeats', 'chargeTuition', 'reserveMaterials', 'recordEnrollment', 'confirmSeats'] as const;
-const NOTHING: Traces = { seats: 0, charged: 0, provider: 0, copies: 0, transcript: 0 };
-/** 4 credits × 100.00, a fee of 25.00, a book of 40.00. */
-const EVERYTHING: Traces = { seats: 1, charged: 46_500, provider: 46_500, copies: 1, transcript: 1 };
 
 interface Trouble {
   /** Every activity of the registration runs twice. */
