@@ -103,7 +103,7 @@ async function metricsAt(port: number): Promise<string> {
   return answer.text();
 }
 
-test('the auditor tells by metrics what its last audit found', async () => {
+test('the auditor tells by metrics what its last audit found', { timeout: 300_000 }, async () => {
   const { urls, providerUrl } = history;
   let current = urls;
   const auditor = await startAuditor({
@@ -115,7 +115,7 @@ test('the auditor tells by metrics what its last audit found', async () => {
   });
   onTestFinished(() => auditor.stop());
   const eventuallyTells = (line: RegExp) =>
-    eventually(async () => line.test(await metricsAt(auditor.metricsPort)), { what: String(line) });
+    eventually(async () => line.test(await metricsAt(auditor.metricsPort)), { what: String(line), timeoutMs: 120_000 });
 
   await eventuallyTells(/^registrar_audit_breaches\{invariant="I1"\} 0$/m);
   await eventuallyTells(/^registrar_audit_last_success_timestamp [1-9]\d+$/m);

@@ -127,7 +127,8 @@ const seats: Case[] = [
       // Kim becomes hana, everywhere: so nothing else is wrong.
       enrollment: `drop index one_live_enrollment;
         update enrollments set student_id = 'hana' where student_id = 'kim';
-        update registrations set student_id = 'hana', body = replace(body::text, '"kim"', '"hana"')::json where student_id = 'kim';
+        update registrations r set student_id = 'hana', changed = replace(s.body::text, '"kim"', '"hana"')::json
+          from registration_states s where s.id = r.id and r.student_id = 'kim';
         update events set data = replace(data::text, '"kim"', '"hana"')::json`,
     }),
   ],

@@ -10,7 +10,7 @@ import type { Finding } from './finding.ts';
 
 const misconfiguredExitCode = 78; // EX_CONFIG of sysexits.h
 /** Long logs take long to audit, and the database has other things to do: it rests this many times as long. */
-const pausesPerAudit = 10;
+const pausesPerAudit = 5;
 
 export interface AuditorOptions {
   databaseUrl: AuditOptions['databaseUrl'];

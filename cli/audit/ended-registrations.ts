@@ -37,7 +37,7 @@ export async function* endedRegistrations(query: Query, settledSeconds: number):
       `select r.id, r.status, r.adds_state as adds, coalesce(r.body -> 'items', '[]') as items,
          coalesce(r.body ->> 'materials', '') = 'MATERIALS_BUY' as "buysMaterials",
          (select coalesce(json_object_agg(section_id, e.status), '{}') from enrollments e where registration_id = r.id) as rows
-       from registrations r
+       from registration_states r
        where ($1::uuid is null or r.id > $1) and ${hasEnded('r', '$2')} order by r.id limit ${pageSize}`,
       [after, settledSeconds],
     );
