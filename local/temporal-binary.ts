@@ -48,7 +48,8 @@ export async function findTemporal(search: TemporalSearch): Promise<string> {
   return cached;
 }
 
-function onPath(command: string, environment: Record<string, string | undefined>): string | undefined {
+/** The first executable of this name on PATH. */
+export function onPath(command: string, environment: Record<string, string | undefined>): string | undefined {
   const files = (environment.PATH ?? '').split(':').map((folder) => join(folder || '.', command));
   return files.find(isExecutable);
 }
