@@ -16,7 +16,7 @@ const enrollmentsWereAskedFor = `
   left join registrations r on r.id = e.registration_id
   left join (
     select g.id, item ->> 'sectionId' as section_id
-    from registrations g
+    from registration_states g
     cross join lateral jsonb_path_query(
       g.body::jsonb, '$.items[*] ? (@.action == "ACTION_ADD" && @.outcome != "OUTCOME_REFUSED")') item
   ) granted on granted.id = e.registration_id and granted.section_id = e.section_id

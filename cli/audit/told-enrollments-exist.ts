@@ -33,7 +33,7 @@ const shownIsTrue = `
     end as sentence
   from (
     select r.id, item ->> 'sectionId' as section_id, lower(substr(item ->> 'outcome', length('OUTCOME_') + 1)) as outcome
-    from registrations r
+    from registration_states r
     cross join lateral jsonb_path_query(
       r.body::jsonb, '$.items[*] ? (@.action == "ACTION_ADD" && @.outcome != "OUTCOME_REFUSED")') item
   ) shown

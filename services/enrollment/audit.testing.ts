@@ -92,7 +92,9 @@ function toldBy(event: Event): { registration?: Registration; enrollments: Enrol
 
 async function tables(query: Query): Promise<Facts> {
   const facts: Facts = new Map();
-  for (const { id, body } of await query<{ id: string; body: string }>('select id, body::text from registrations'))
+  for (const { id, body } of await query<{ id: string; body: string }>(
+    'select id, body::text from registration_states',
+  ))
     facts.set(`registration ${id}`, registrationText(fromJsonString(RegistrationSchema, body)));
   const enrollments = await query<{
     registration_id: string;

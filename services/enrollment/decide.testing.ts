@@ -18,14 +18,14 @@ interface SectionWords extends Partial<Omit<Section, 'facts'>> {
 
 /** An open section of one seat, four credits and no waitlist that never meets, but for what is named. */
 export function sectionOf(id: string, words: SectionWords = {}): Section {
-  const { credits = 4, termId = 'T1', meetings = [], ...rest } = words;
+  const { credits = 4, termId = 'T1', meetings = [], capacity = 1, ...rest } = words;
   const course = { courseId: `COURSE-${id}`, courseCode: `COURSE ${id}` };
-  const facts = { id, termId, ...course, credits, fee: undefined, materials: [], meetings };
+  const facts = { id, termId, ...course, credits, fee: undefined, materials: [], meetings, capacity };
   return {
     facts: { ...facts, occurrences: occurrencesOf(meetings) },
     status: SectionStatus.OPEN,
     termCreditsMax: 22,
-    capacity: 1,
+    capacity,
     overLimit: 0,
     taken: 0,
     waitlistCapacity: 0,

@@ -13,7 +13,7 @@ import type { RegisterRequest, ValidateResponse } from '#proto/enrollment/v1/ser
 import { decideAll } from './decide.ts';
 import type { FactsCache } from './facts.ts';
 import { batchSize, decisionLatency } from './measures.ts';
-import { findRegistrations, registrationOf, requestText, type StoredRegistration } from './registration.ts';
+import { findRegistrations, registrationOf, requestHash, type StoredRegistration } from './registration.ts';
 import { lockStudents, readSnapshot } from './snapshot.ts';
 import { enrollmentsAfter, seatsAfter, writeDecided } from './write.ts';
 
@@ -196,7 +196,7 @@ function rounds(asks: Ask[]): Ask[][] {
 
 /** What was decided when the id first came, if it came with the same content. */
 function repeated({ request }: Ask, stored: StoredRegistration): Registration | Error {
-  if (stored.request === requestText(request)) return stored.registration;
+  if (stored.requestHash === requestHash(request)) return stored.registration;
   return new ConnectError('this registration id was used for another request', Code.AlreadyExists);
 }
 

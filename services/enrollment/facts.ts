@@ -46,9 +46,10 @@ export class FactsCache {
 
 function parse({ section: json, course }: StoredFacts): SectionFacts {
   const section: CatalogSection = fromJson(SectionSchema, json, { ignoreUnknownFields: true });
-  const { id, termId, courseId, fee, materials, meetings } = section;
+  const { id, termId, courseId, fee, materials, meetings, capacity } = section;
   const { credits, code: courseCode } = course;
-  return { id, termId, courseId, courseCode, credits, fee, materials, meetings, occurrences: occurrencesOf(meetings) };
+  const occurrences = occurrencesOf(meetings);
+  return { id, termId, courseId, courseCode, credits, fee, materials, meetings, capacity, occurrences };
 }
 
 /** What is kept of a course beside its section. */

@@ -59,6 +59,11 @@ test('a capacity lowered below what is taken takes nobody’s seat', async () =>
   for (const student of students) expect(await campus.places(student)).toEqual({ [id]: 'enrolled' });
   const { items } = await campus.register(newStudent(), { adds: [id] });
   expect(items[0]?.reason).toBe('section-full');
+
+  // One of the two leaves: the other is one more than the catalog wants already.
+  await campus.register(students[0] ?? '', { drops: [id] });
+  const after = await campus.register(newStudent(), { adds: [id] });
+  expect(after.items[0]?.reason).toBe('section-full');
 });
 
 test('new facts are what the next decision looks at, though the old ones were kept', async () => {

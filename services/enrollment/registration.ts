@@ -1,5 +1,6 @@
 /** Registrations as they are stored: the request, to tell a repeat from another request under the same id, and what became of it. */
-import { create, fromJson, type JsonValue, toJsonString } from '@bufbuild/protobuf';
+import { hash } from 'node:crypto';
+import { create, fromJson, type JsonValue, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Query } from '#lib/database';
@@ -57,9 +58,9 @@ function termOf(sectionId: string): string[] {
   return term ? [term] : [];
 }
 
-/** Equal text means an equal request. */
-export function requestText(request: RegisterRequest): string {
-  return toJsonString(RegisterRequestSchema, request);
+/** Equal hashes mean equal requests. */
+export function requestHash(request: RegisterRequest): string {
+  return hash('sha256', toBinary(RegisterRequestSchema, request), 'base64');
 }
 
 export function registrationOf(request: RegisterRequest, decision: Decision, now: Date): Registration {
@@ -81,7 +82,7 @@ export function registrationFrom(json: JsonValue): Registration {
 
 export interface StoredRegistration {
   studentId: string;
-  request: string;
+  requestHash: string;
   registration: Registration;
 }
 
@@ -90,14 +91,14 @@ export async function findRegistrations(
   query: Query,
   ids: readonly string[],
 ): Promise<Map<string, StoredRegistration>> {
-  const rows = await query<{ id: string; student_id: string; request: string; body: JsonValue }>(
-    'select id, student_id, request::text as request, body from registrations where id = any($1::uuid[])',
+  const rows = await query<{ id: string; student_id: string; request_hash: string; body: JsonValue }>(
+    'select id, student_id, request_hash, body from registration_states where id = any($1::uuid[])',
     [ids],
   );
   return new Map(
     rows.map((row) => [
       row.id,
-      { studentId: row.student_id, request: row.request, registration: registrationFrom(row.body) },
+      { studentId: row.student_id, requestHash: row.request_hash, registration: registrationFrom(row.body) },
     ]),
   );
 }
@@ -105,7 +106,7 @@ export async function findRegistrations(
 /** Registrations that were decided before a moment and have not ended, oldest first. */
 export async function pendingRegistrations(query: Query, before: Date, limit: number): Promise<Registration[]> {
   const rows = await query<{ body: JsonValue }>(
-    "select body from registrations where status = 'pending' and requested_at < $1 order by requested_at limit $2",
+    "select body from registration_states where status = 'pending' and requested_at < $1 order by requested_at limit $2",
     [before, limit],
   );
   return rows.map(({ body }) => registrationFrom(body));

@@ -44,7 +44,7 @@ export interface Cause {
   now: Date;
 }
 
-/** Locks a registration and its student. @throws NOT_FOUND */
+/** Locks a registration, by its student's row: whoever changes a registration holds that. @throws NOT_FOUND */
 export async function lockRegistration(query: Query, id: string): Promise<Locked> {
   const [owner] = await query<{ student_id: string }>('select student_id from registrations where id = $1', [id]);
   if (!owner) throw new ConnectError(`there is no registration ${id}`, Code.NotFound);
@@ -54,7 +54,7 @@ export async function lockRegistration(query: Query, id: string): Promise<Locked
     adds_state: AddsState;
     drops_state: DropsState;
     cancel_requested: boolean;
-  }>('select body, adds_state, drops_state, cancel_requested from registrations where id = $1 for no key update', [id]);
+  }>('select body, adds_state, drops_state, cancel_requested from registration_states where id = $1', [id]);
   if (!row) throw new ConnectError(`there is no registration ${id}`, Code.NotFound);
   return {
     registration: registrationFrom(row.body),
@@ -168,7 +168,7 @@ async function store(query: Query, { registration, addsState, dropsState }: Lock
     registration.endedAt = timestampFromDate(now);
   }
   await query(
-    'update registrations set status = $2, adds_state = $3, drops_state = $4, body = $5, ended_at = $6 where id = $1',
+    'update registrations set status = $2, adds_state = $3, drops_state = $4, changed = $5, ended_at = $6 where id = $1',
     [
       registration.id,
       wordOf(RegistrationStatusSchema, registration.status),

@@ -13,6 +13,8 @@ export interface SectionFacts {
   fee: Money | undefined;
   materials: MaterialLine[];
   meetings: Meeting[];
+  /** Seats the catalog wants to give; fewer than are taken, where it was lowered. */
+  capacity: number;
   /** The meetings, ready to be compared. */
   occurrences: Occurrence[];
 }
@@ -38,9 +40,9 @@ export function isOpen(section: Section): boolean {
   return section.status === SectionStatus.OPEN;
 }
 
-/** A free seat goes to nobody new while others wait for it. */
-export function hasSeat(section: Section): boolean {
-  return section.taken < section.capacity + section.overLimit && section.waitlisted === 0;
+/** A free seat goes to nobody new while others wait for it, nor beyond what the catalog wants by now. */
+export function hasSeat({ facts, capacity, overLimit, taken, waitlisted }: Section): boolean {
+  return taken < Math.min(capacity, facts.capacity) + overLimit && waitlisted === 0;
 }
 
 export function hasWaitlistPlace(section: Section): boolean {

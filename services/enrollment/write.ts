@@ -15,7 +15,7 @@ import {
 } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest } from '#proto/enrollment/v1/service';
 import { type Decided, isGranted, needsSaga } from './decide.ts';
-import { registrationText, requestText, seatCountOf } from './registration.ts';
+import { requestHash, seatCountOf } from './registration.ts';
 import type { Section } from './section.ts';
 
 export interface DecidedBatch {
@@ -26,21 +26,21 @@ export interface DecidedBatch {
 
 const WRITE = `
   with registered as (
-    insert into registrations (id, student_id, status, adds_state, drops_state, request, body, requested_at, ended_at)
-    select r.id, r.student_id, r.status, r.adds_state, r.drops_state, r.request, r.body, $8::timestamptz,
-      case when r.status = 'pending' then null else $8::timestamptz end
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[])
-      as r (id, student_id, status, adds_state, drops_state, request, body)
+    insert into registrations (id, student_id, status, adds_state, drops_state, request_hash, requested_at, ended_at)
+    select r.id, r.student_id, r.status, r.adds_state, r.drops_state, r.request_hash, $7::timestamptz,
+      case when r.status = 'pending' then null else $7::timestamptz end
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+      as r (id, student_id, status, adds_state, drops_state, request_hash)
   ), dropped as (
     update enrollments e set status = case when e.status = 'waitlisted' then 'released' else 'dropped' end, waitlist_number = null
-    from unnest($9::text[], $10::text[]) as d (student_id, section_id)
+    from unnest($8::text[], $9::text[]) as d (student_id, section_id)
     where e.student_id = d.student_id and e.section_id = d.section_id and e.status in ('enrolled', 'waitlisted')
   ), enrolled as (
     insert into enrollments (registration_id, section_id, student_id, status, waitlist_number)
-    select * from unnest($11::uuid[], $12::text[], $13::text[], $14::text[], $15::bigint[])
+    select * from unnest($10::uuid[], $11::text[], $12::text[], $13::text[], $14::bigint[])
   )
   update sections s set taken = n.taken, waitlisted = n.waitlisted, waitlist_next = n.waitlist_next, version = n.version
-  from unnest($16::text[], $17::int[], $18::int[], $19::bigint[], $20::bigint[])
+  from unnest($15::text[], $16::int[], $17::int[], $18::bigint[], $19::bigint[])
     as n (id, taken, waitlisted, waitlist_next, version)
   where s.id = n.id`;
 
@@ -60,8 +60,7 @@ export async function writeDecided(query: Query, { written, decided, now }: Deci
     registrations.map(({ items }) =>
       items.some((item) => item.action === Action.DROP && needsSaga(item)) ? 'open' : 'none',
     ),
-    written.map(({ request }) => requestText(request)),
-    registrations.map(registrationText),
+    written.map(({ request }) => requestHash(request)),
     now,
     drops.map(({ registration }) => registration.studentId),
     drops.map(({ item }) => item.sectionId),

@@ -21,7 +21,8 @@ export class CreateEnrollment20261121 extends Migration {
         facts_version bigint not null,
         constraint never_oversold check (taken between 0 and capacity + over_limit)
       ) with (fillfactor = 50)`);
-    // The id is the client's idempotency key. No foreign keys between these three: one statement writes them all, and each
+    // The id is the client's idempotency key. What was decided stands in the log; `changed` is the whole registration since its saga
+    // changed it, so that opening morning writes each decision once. No foreign keys between these three: one statement writes them all, and each
     // check would cost a look-up per seat in the worst minute of the year; the auditor looks instead.
     this.addSql(`
       create table registrations (
@@ -31,11 +32,19 @@ export class CreateEnrollment20261121 extends Migration {
         adds_state text not null check (adds_state in ('none', 'reserved', 'confirmed', 'released')),
         drops_state text not null check (drops_state in ('none', 'open', 'finished')),
         cancel_requested boolean not null default false,
-        request json not null,
-        body json not null,
+        request_hash text not null,
+        changed json,
         requested_at timestamptz not null,
         ended_at timestamptz
       )`);
+    this.addSql(`
+      create view registration_states as
+      select r.*, coalesce(r.changed, (
+        select e.data -> 'registration' from events e
+        where e.subject = r.id::text and e.type = 'registrar.enrollment.v1.RegistrationDecided'
+        order by e.position limit 1
+      )) as body
+      from registrations r`);
     this.addSql('create index registrations_by_student on registrations (student_id)');
     this.addSql("create index registrations_pending on registrations (requested_at) where status = 'pending'");
     this.addSql(`
