@@ -6,11 +6,9 @@ import { processNames } from '../../local/part.ts';
 import { expectSound } from './audit.ts';
 import type { Campus } from './campus.ts';
 import { type Decided, outcomesOf } from './http.ts';
-import { dishonest, keepRegistering, missing } from './stream.ts';
+import { DENSE, dishonest, keepRegistering, missing } from './stream.ts';
 
 const CROWD = 300;
-/** Always something in flight. */
-const DENSE = { lanes: 16, pauseMs: 20 };
 /** Enough decisions after an event to be sure that it was survived. */
 const AFTERMATH = 6;
 /** Everything that takes part in a registration or in showing it. */
@@ -23,7 +21,6 @@ export function kills(running: () => Campus): void {
     const address = addressOf(campus, 'enrollment', 2) ?? '';
     const instances = async () =>
       (await campus.servers()).servers.filter((server) => server.service === 'enrollment').map((one) => one.address);
-    // What is refused needs no saga, so that there can be much of it.
     const load = keepRegistering(campus, await campus.sections(1, { capacity: 0 }), DENSE);
     await campus.until('the load is on', () => load.decided.length >= DENSE.lanes);
     expect(await instances()).toContain(address);

@@ -5,6 +5,8 @@ import type { Answer, Decided, RegistrationBody } from './http.ts';
 
 /** Slow enough for the sagas to keep up, so that what is killed is always at work. */
 const GENTLE = { lanes: 2, pauseMs: 300 };
+/** Always something in flight. For sections without seats: what is refused needs no saga. */
+export const DENSE = { lanes: 16, pauseMs: 20 };
 const CARDS = ['tok_ok', 'tok_ok', 'tok_declined', 'tok_flaky'] as const;
 
 export interface Stream {
@@ -48,8 +50,19 @@ export function dishonest(decided: Decided[]): Answer<RegistrationBody>[] {
     });
 }
 
-/** What was promised to students and is not there: seats that were told as reserved. */
+/** What students were told and is not there: registrations, and seats that were reserved. */
 export async function missing(campus: Campus, decided: Decided[]): Promise<string[]> {
+  const ids = decided.map(({ id }) => id);
+  const registrations = await campus.rows<{ id: string }>(
+    'enrollment',
+    'select id from registrations where id = any($1)',
+    [ids],
+  );
+  const known = new Set(registrations.map(({ id }) => id));
+  return [...ids.filter((id) => !known.has(id)), ...(await missingSeats(campus, decided))];
+}
+
+async function missingSeats(campus: Campus, decided: Decided[]): Promise<string[]> {
   const promised = decided.flatMap(({ id, answer }) =>
     answer.body.items.filter(({ outcome }) => outcome !== 'refused').map(({ sectionId }) => `${id} ${sectionId}`),
   );
