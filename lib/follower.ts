@@ -113,11 +113,12 @@ export class Follower {
     try {
       for (;;) {
         const { events, head, heardAt } = await received.take(batchMax);
+        // First, so that the lag grows while what was read cannot take effect.
+        this.#head = head;
         if (events.length > 0) await this.#take(events);
         // Without events a moved position would go unseen until the next one.
         else if ((await this.#storedPosition()) !== this.#position)
           throw new CheckpointMoved('the checkpoint was moved');
-        this.#head = head;
         if (this.#position >= head) this.#caughtUp = { at: heardAt, position: this.#position };
       }
     } finally {

@@ -12,7 +12,7 @@ export class Chassis20261121 extends Migration {
         actor text not null,
         traceparent text not null,
         data json not null
-      )`);
+      ) with (toast_tuple_target = 8160)`); // compressing an event that fits a page costs more than it saves
     this.addSql('create index events_by_subject on events (subject, position)');
     // One row: its lock, held until the commit, is what makes positions gapless and in commit order.
     this.addSql('create table event_head (one boolean primary key default true check (one), position bigint not null)');

@@ -45,7 +45,6 @@ export class CreateEnrollment20261121 extends Migration {
         order by e.position limit 1
       )) as body
       from registrations r`);
-    this.addSql('create index registrations_by_student on registrations (student_id)');
     this.addSql("create index registrations_pending on registrations (requested_at) where status = 'pending'");
     this.addSql(`
       create table enrollments (
