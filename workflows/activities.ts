@@ -70,9 +70,9 @@ export function createActivities(clients: Clients) {
       call((options) => records.withdrawEnrollment({ registrationId, studentId }, options)),
 
     recordDrop: ({ registrationId, studentId, items, droppedAt }: DropInput) => {
-      const sectionIds = items.map(({ sectionId }) => sectionId);
+      const sections = droppedSectionsOf(items);
       return call((options) =>
-        records.recordDrop({ registrationId, studentId, sectionIds, droppedAt: timestampOf(droppedAt) }, options),
+        records.recordDrop({ registrationId, studentId, sections, droppedAt: timestampOf(droppedAt) }, options),
       );
     },
 
@@ -86,7 +86,7 @@ export function createActivities(clients: Clients) {
     },
 
     refundDrop: ({ registrationId, studentId, items, droppedAt }: DropInput) => {
-      const sections = items.map(({ sectionId, enrolledBy }) => ({ sectionId, enrolledBy }));
+      const sections = droppedSectionsOf(items);
       return call(
         (options) =>
           billing.refundDrop({ registrationId, studentId, sections, droppedAt: timestampOf(droppedAt) }, options),
@@ -102,6 +102,10 @@ export function createActivities(clients: Clients) {
 function chargeItemOf({ sectionId, credits, fee, materials }: SagaItem, buyMaterials: boolean) {
   const money = fee && { amount: BigInt(fee.amount), currency: fee.currency };
   return { sectionId, credits, ...(money && { fee: money }), materials: buyMaterials ? materials : [] };
+}
+
+function droppedSectionsOf(items: SagaItem[]) {
+  return items.map(({ sectionId, enrolledBy }) => ({ sectionId, enrolledBy }));
 }
 
 function timestampOf(text: string) {

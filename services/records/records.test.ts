@@ -22,6 +22,17 @@ function recording(studentId: string) {
   return { registrationId: randomUUID(), studentId, sections: [section] };
 }
 
+/** A new registration that drops what another one recorded. */
+function dropOf({ registrationId: enrolledBy, studentId, sections }: ReturnType<typeof recording>) {
+  const dropped = sections.map(({ sectionId }) => ({ sectionId, enrolledBy }));
+  return { registrationId: randomUUID(), studentId, sections: dropped };
+}
+
+async function eventsOf(subject: string): Promise<string[]> {
+  const { events } = await service.client(EventLogService).readEvents({ subject });
+  return events.map(({ type }) => type.replace('registrar.records.v1.', ''));
+}
+
 async function statuses(studentId: string): Promise<TranscriptStatus[]> {
   const { entries } = await system.listTranscript({ studentId });
   return entries.map((entry) => entry.status);
@@ -34,8 +45,7 @@ test('recording twice writes the transcript once and tells of it once', async ()
   await system.recordEnrollment(request);
 
   expect(await statuses('twice')).toEqual([TranscriptStatus.ENROLLED]);
-  const { events } = await service.client(EventLogService).readEvents({ subject: request.registrationId });
-  expect(events.map((event) => event.type)).toEqual(['registrar.records.v1.EnrollmentRecorded']);
+  expect(await eventsOf(request.registrationId)).toEqual(['EnrollmentRecorded']);
 });
 
 test('withdrawing twice takes the entry out once', async () => {
@@ -61,12 +71,58 @@ test('a recording that arrives after its withdrawal is refused', async () => {
 test('a drop marks the section as dropped, once', async () => {
   const request = recording('dropper');
   await system.recordEnrollment(request);
-  const drop = { registrationId: randomUUID(), studentId: 'dropper', sectionIds: ['T1-10001'] };
+  const drop = dropOf(request);
 
   await system.recordDrop(drop);
   await system.recordDrop(drop);
 
   expect(await statuses('dropper')).toEqual([TranscriptStatus.DROPPED]);
+  expect(await eventsOf(drop.registrationId)).toEqual(['DropRecorded']);
+});
+
+test('a drop that is repeated after the student was enrolled again leaves the new entry alone', async () => {
+  const [first, again] = [recording('returner'), recording('returner')];
+  const drop = dropOf(first);
+  await system.recordEnrollment(first);
+  await system.recordDrop(drop);
+  await system.recordEnrollment(again);
+
+  await system.recordDrop(drop);
+
+  expect(await statuses('returner')).toEqual([TranscriptStatus.DROPPED, TranscriptStatus.ENROLLED]);
+  expect(await eventsOf(drop.registrationId)).toEqual(['DropRecorded']);
+});
+
+test('a drop touches what it names, of its own student, and nothing else', async () => {
+  const request = recording('stayer');
+  await system.recordEnrollment(request);
+  const drop = dropOf(request);
+  const others = [
+    { ...drop, studentId: 'somebody-else' },
+    { ...drop, sections: [{ sectionId: 'T1-10002', enrolledBy: request.registrationId }] },
+    { ...drop, sections: [] },
+  ];
+
+  for (const other of others) await system.recordDrop(other);
+
+  expect(await statuses('stayer')).toEqual([TranscriptStatus.ENROLLED]);
+});
+
+test('an enrollment that overtakes the drop before it is to be asked again, and is recorded after the drop', async () => {
+  const [first, again] = [recording('hasty'), recording('hasty')];
+  await system.recordEnrollment(first);
+
+  const early = system.recordEnrollment(again);
+  await expect(early).rejects.toMatchObject({
+    code: Code.Aborted,
+    rawMessage: 'the drop of an earlier enrollment is not recorded yet',
+  });
+  expect(await eventsOf(again.registrationId)).toEqual([]);
+  await system.recordDrop(dropOf(first));
+  await system.recordEnrollment(again);
+
+  expect(await statuses('hasty')).toEqual([TranscriptStatus.DROPPED, TranscriptStatus.ENROLLED]);
+  expect(await eventsOf(again.registrationId)).toEqual(['EnrollmentRecorded']);
 });
 
 test('a student sees their own transcript and nobody else’s', async () => {

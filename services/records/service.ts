@@ -1,12 +1,15 @@
 /** The calls of records. Each is safe to repeat, and each undo is safe before its step. */
-import type { ServiceImpl } from '@connectrpc/connect';
-import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect';
+import { type EntityManager, LockMode, UniqueConstraintViolationException } from '@mikro-orm/postgresql';
 import { requireRole, requireSelfOr } from '#lib/caller';
 import { Refusal } from '#lib/refusal';
 import type { Parts } from '#lib/service';
 import { DropRecordedSchema, EnrollmentRecordedSchema, EnrollmentWithdrawnSchema } from '#proto/records/v1/events';
-import type { RecordEnrollmentRequest, RecordsService } from '#proto/records/v1/service';
+import type { RecordDropRequest, RecordEnrollmentRequest, RecordsService } from '#proto/records/v1/service';
 import { Recording, TranscriptEntry } from './transcript.ts';
+
+/** The index by which a student is enrolled in a section once. */
+const ENROLLED_ONCE = 'transcript_entries_once';
 
 export function recordsService({ change, database }: Parts): ServiceImpl<typeof RecordsService> {
   return {
@@ -19,6 +22,7 @@ export function recordsService({ change, database }: Parts): ServiceImpl<typeof 
         }
         if (!isNew) return {};
         const entries = request.sections.map((section) => em.create(TranscriptEntry, entryOf(request, section)));
+        await em.flush().catch(rethrowStillEnrolled);
         emit(EnrollmentRecordedSchema, request.registrationId, {
           registrationId: request.registrationId,
           studentId: request.studentId,
@@ -48,12 +52,8 @@ export function recordsService({ change, database }: Parts): ServiceImpl<typeof 
     async recordDrop(request, context) {
       requireRole(context, 'system');
       return change(context, async ({ em, emit }) => {
-        const { studentId, sectionIds } = request;
-        const entries = await em.find(
-          TranscriptEntry,
-          { studentId, sectionId: { $in: sectionIds }, status: 'enrolled' },
-          { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { sectionId: 'asc' } },
-        );
+        const { studentId } = request;
+        const entries = await lockEnrolled(em, request);
         if (entries.length === 0) return {};
         for (const entry of entries) entry.status = 'dropped';
         emit(DropRecordedSchema, request.registrationId, {
@@ -92,6 +92,31 @@ async function claim(
   );
   const recording = await em.findOneOrFail(Recording, registrationId, { lockMode: LockMode.PESSIMISTIC_WRITE });
   return { recording, isNew: inserted.length > 0 };
+}
+
+/** The entries that a drop is about: a repeated one finds none, also where the student was enrolled again meanwhile. */
+async function lockEnrolled(
+  em: EntityManager,
+  { studentId, sections }: Pick<RecordDropRequest, 'studentId' | 'sections'>,
+): Promise<TranscriptEntry[]> {
+  if (sections.length === 0) return [];
+  const named = sections.map(({ enrolledBy: registrationId, sectionId }) => ({ registrationId, sectionId }));
+  return em.find(
+    TranscriptEntry,
+    { studentId, status: 'enrolled', $or: named },
+    { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { registrationId: 'asc', sectionId: 'asc' } },
+  );
+}
+
+/** A seat is free as soon as its drop is decided, so whoever takes it again can be here before that drop is. */
+function rethrowStillEnrolled(error: unknown): never {
+  if (
+    error instanceof UniqueConstraintViolationException &&
+    'constraint' in error &&
+    error.constraint === ENROLLED_ONCE
+  )
+    throw new ConnectError('the drop of an earlier enrollment is not recorded yet', Code.Aborted);
+  throw error;
 }
 
 function entryOf(request: RecordEnrollmentRequest, section: RecordEnrollmentRequest['sections'][number]) {

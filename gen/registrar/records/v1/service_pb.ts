@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/records/v1/service.proto.
  */
 export const file_registrar_records_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJyZWdpc3RyYXIvcmVjb3Jkcy92MS9zZXJ2aWNlLnByb3RvEhRyZWdpc3RyYXIucmVjb3Jkcy52MSJaCg9FbnJvbGxlZFNlY3Rpb24SEgoKc2VjdGlvbl9pZBgBIAEoCRIPCgd0ZXJtX2lkGAIgASgJEhEKCWNvdXJzZV9pZBgDIAEoCRIPCgdjcmVkaXRzGAQgASgFIn8KF1JlY29yZEVucm9sbG1lbnRSZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJEjcKCHNlY3Rpb25zGAMgAygLMiUucmVnaXN0cmFyLnJlY29yZHMudjEuRW5yb2xsZWRTZWN0aW9uIhoKGFJlY29yZEVucm9sbG1lbnRSZXNwb25zZSJIChlXaXRoZHJhd0Vucm9sbG1lbnRSZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJIhwKGldpdGhkcmF3RW5yb2xsbWVudFJlc3BvbnNlIoUBChFSZWNvcmREcm9wUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkSEgoKc3R1ZGVudF9pZBgCIAEoCRITCgtzZWN0aW9uX2lkcxgDIAMoCRIuCgpkcm9wcGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIUChJSZWNvcmREcm9wUmVzcG9uc2UiKwoVTGlzdFRyYW5zY3JpcHRSZXF1ZXN0EhIKCnN0dWRlbnRfaWQYASABKAkiUAoWTGlzdFRyYW5zY3JpcHRSZXNwb25zZRI2CgdlbnRyaWVzGAEgAygLMiUucmVnaXN0cmFyLnJlY29yZHMudjEuVHJhbnNjcmlwdEVudHJ5Mt4DCg5SZWNvcmRzU2VydmljZRJ2ChBSZWNvcmRFbnJvbGxtZW50Ei0ucmVnaXN0cmFyLnJlY29yZHMudjEuUmVjb3JkRW5yb2xsbWVudFJlcXVlc3QaLi5yZWdpc3RyYXIucmVjb3Jkcy52MS5SZWNvcmRFbnJvbGxtZW50UmVzcG9uc2UiA5ACAhJ8ChJXaXRoZHJhd0Vucm9sbG1lbnQSLy5yZWdpc3RyYXIucmVjb3Jkcy52MS5XaXRoZHJhd0Vucm9sbG1lbnRSZXF1ZXN0GjAucmVnaXN0cmFyLnJlY29yZHMudjEuV2l0aGRyYXdFbnJvbGxtZW50UmVzcG9uc2UiA5ACAhJkCgpSZWNvcmREcm9wEicucmVnaXN0cmFyLnJlY29yZHMudjEuUmVjb3JkRHJvcFJlcXVlc3QaKC5yZWdpc3RyYXIucmVjb3Jkcy52MS5SZWNvcmREcm9wUmVzcG9uc2UiA5ACAhJwCg5MaXN0VHJhbnNjcmlwdBIrLnJlZ2lzdHJhci5yZWNvcmRzLnYxLkxpc3RUcmFuc2NyaXB0UmVxdWVzdBosLnJlZ2lzdHJhci5yZWNvcmRzLnYxLkxpc3RUcmFuc2NyaXB0UmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_registrar_records_v1_transcript]);
+  fileDesc("CiJyZWdpc3RyYXIvcmVjb3Jkcy92MS9zZXJ2aWNlLnByb3RvEhRyZWdpc3RyYXIucmVjb3Jkcy52MSJaCg9FbnJvbGxlZFNlY3Rpb24SEgoKc2VjdGlvbl9pZBgBIAEoCRIPCgd0ZXJtX2lkGAIgASgJEhEKCWNvdXJzZV9pZBgDIAEoCRIPCgdjcmVkaXRzGAQgASgFIn8KF1JlY29yZEVucm9sbG1lbnRSZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJEjcKCHNlY3Rpb25zGAMgAygLMiUucmVnaXN0cmFyLnJlY29yZHMudjEuRW5yb2xsZWRTZWN0aW9uIhoKGFJlY29yZEVucm9sbG1lbnRSZXNwb25zZSJIChlXaXRoZHJhd0Vucm9sbG1lbnRSZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJIhwKGldpdGhkcmF3RW5yb2xsbWVudFJlc3BvbnNlIvUBChFSZWNvcmREcm9wUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkSEgoKc3R1ZGVudF9pZBgCIAEoCRJICghzZWN0aW9ucxgDIAMoCzI2LnJlZ2lzdHJhci5yZWNvcmRzLnYxLlJlY29yZERyb3BSZXF1ZXN0LkRyb3BwZWRTZWN0aW9uEi4KCmRyb3BwZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGjkKDkRyb3BwZWRTZWN0aW9uEhIKCnNlY3Rpb25faWQYASABKAkSEwoLZW5yb2xsZWRfYnkYAiABKAkiFAoSUmVjb3JkRHJvcFJlc3BvbnNlIisKFUxpc3RUcmFuc2NyaXB0UmVxdWVzdBISCgpzdHVkZW50X2lkGAEgASgJIlAKFkxpc3RUcmFuc2NyaXB0UmVzcG9uc2USNgoHZW50cmllcxgBIAMoCzIlLnJlZ2lzdHJhci5yZWNvcmRzLnYxLlRyYW5zY3JpcHRFbnRyeTLeAwoOUmVjb3Jkc1NlcnZpY2USdgoQUmVjb3JkRW5yb2xsbWVudBItLnJlZ2lzdHJhci5yZWNvcmRzLnYxLlJlY29yZEVucm9sbG1lbnRSZXF1ZXN0Gi4ucmVnaXN0cmFyLnJlY29yZHMudjEuUmVjb3JkRW5yb2xsbWVudFJlc3BvbnNlIgOQAgISfAoSV2l0aGRyYXdFbnJvbGxtZW50Ei8ucmVnaXN0cmFyLnJlY29yZHMudjEuV2l0aGRyYXdFbnJvbGxtZW50UmVxdWVzdBowLnJlZ2lzdHJhci5yZWNvcmRzLnYxLldpdGhkcmF3RW5yb2xsbWVudFJlc3BvbnNlIgOQAgISZAoKUmVjb3JkRHJvcBInLnJlZ2lzdHJhci5yZWNvcmRzLnYxLlJlY29yZERyb3BSZXF1ZXN0GigucmVnaXN0cmFyLnJlY29yZHMudjEuUmVjb3JkRHJvcFJlc3BvbnNlIgOQAgIScAoOTGlzdFRyYW5zY3JpcHQSKy5yZWdpc3RyYXIucmVjb3Jkcy52MS5MaXN0VHJhbnNjcmlwdFJlcXVlc3QaLC5yZWdpc3RyYXIucmVjb3Jkcy52MS5MaXN0VHJhbnNjcmlwdFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp, file_registrar_records_v1_transcript]);
 
 /**
  * @generated from message registrar.records.v1.EnrolledSection
@@ -140,9 +140,9 @@ export type RecordDropRequest = Message<"registrar.records.v1.RecordDropRequest"
   studentId: string;
 
   /**
-   * @generated from field: repeated string section_ids = 3;
+   * @generated from field: repeated registrar.records.v1.RecordDropRequest.DroppedSection sections = 3;
    */
-  sectionIds: string[];
+  sections: RecordDropRequest_DroppedSection[];
 
   /**
    * @generated from field: google.protobuf.Timestamp dropped_at = 4;
@@ -156,6 +156,30 @@ export type RecordDropRequest = Message<"registrar.records.v1.RecordDropRequest"
  */
 export const RecordDropRequestSchema: GenMessage<RecordDropRequest> = /*@__PURE__*/
   messageDesc(file_registrar_records_v1_service, 5);
+
+/**
+ * @generated from message registrar.records.v1.RecordDropRequest.DroppedSection
+ */
+export type RecordDropRequest_DroppedSection = Message<"registrar.records.v1.RecordDropRequest.DroppedSection"> & {
+  /**
+   * @generated from field: string section_id = 1;
+   */
+  sectionId: string;
+
+  /**
+   * The registration that had enrolled the student.
+   *
+   * @generated from field: string enrolled_by = 2;
+   */
+  enrolledBy: string;
+};
+
+/**
+ * Describes the message registrar.records.v1.RecordDropRequest.DroppedSection.
+ * Use `create(RecordDropRequest_DroppedSectionSchema)` to create a new message.
+ */
+export const RecordDropRequest_DroppedSectionSchema: GenMessage<RecordDropRequest_DroppedSection> = /*@__PURE__*/
+  messageDesc(file_registrar_records_v1_service, 5, 0);
 
 /**
  * @generated from message registrar.records.v1.RecordDropResponse
@@ -212,7 +236,8 @@ export const ListTranscriptResponseSchema: GenMessage<ListTranscriptResponse> = 
 export const RecordsService: GenService<{
   /**
    * Saga: RecordEnrollment writes a registration's sections into the student's transcript. Refused with
-   * `enrollment-withdrawn` after WithdrawEnrollment. System only.
+   * `enrollment-withdrawn` after WithdrawEnrollment. ABORTED while the transcript still shows a section as enrolled by an earlier
+   * registration, whose drop is on its way: ask again. System only.
    *
    * @generated from rpc registrar.records.v1.RecordsService.RecordEnrollment
    */
@@ -233,7 +258,8 @@ export const RecordsService: GenService<{
     output: typeof WithdrawEnrollmentResponseSchema;
   },
   /**
-   * Saga: RecordDrop marks sections of a transcript as dropped. System only.
+   * Saga: RecordDrop marks what the named registrations had enrolled as dropped; what another registration enrolled since stays.
+   * System only.
    *
    * @generated from rpc registrar.records.v1.RecordsService.RecordDrop
    */
