@@ -19,7 +19,8 @@ export async function hold(databaseUrl: string, sql: string, values: unknown[] =
   await client.query(sql, values);
   const isWaitedFor = async () => {
     const { rowCount } = await client.query(
-      'select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))',
+      // Not pg_stat_activity: within a transaction it stays as it was first read.
+      'select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))',
     );
     return rowCount !== 0;
   };
