@@ -1,5 +1,4 @@
 /** Which processes make up the platform, and what each is told. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   companions,
@@ -69,11 +68,6 @@ export const processNames: readonly ProcessName[] = [...services, ...companions]
 export function entryOf(name: ProcessName): string[] {
   const [file = '', ...options] = isService(name) ? [`services/${name}/main.ts`] : entries[name];
   return [join(checkout, file), ...options];
-}
-
-export function isMissing(name: ProcessName): boolean {
-  if (name === 'auditor') return !existsSync(join(checkout, 'cli/audit.ts'));
-  return !existsSync(entryOf(name)[0] ?? '');
 }
 
 export function labelOf({ name, number }: Part): string {

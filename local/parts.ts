@@ -7,7 +7,6 @@ import { Keeper } from './keeper.ts';
 import {
   entryOf,
   environmentOf,
-  isMissing,
   isReady,
   labelOf,
   nicenessOf,
@@ -34,17 +33,12 @@ export interface Placement {
   scale?: Partial<Record<ProcessName, number>>;
   edgePort?: number;
   edgeHost?: string;
-  onEvent?: (line: string) => void;
 }
 
 /** Gives every instance of every process its address, which it keeps over restarts. */
-export async function placeParts({ scale = {}, edgePort, edgeHost, onEvent }: Placement): Promise<Part[]> {
+export async function placeParts({ scale = {}, edgePort, edgeHost }: Placement): Promise<Part[]> {
   const parts: Part[] = [];
   for (const name of processNames) {
-    if (isMissing(name)) {
-      onEvent?.(`${name} is left out: ${entryOf(name)[0]} does not exist`);
-      continue;
-    }
     for (let number = 1; number <= (scale[name] ?? 1); number++) {
       const host = (name === 'edge' && edgeHost) || loopback;
       const port = (name === 'edge' && edgePort) || (await freePort());

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { type PeerName, type ServiceName, services } from '#lib/config';
 import { startForTest } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Materials, Mode } from '#proto/enrollment/v1/registration';
@@ -12,18 +13,13 @@ import type { Finding } from './finding.ts';
 import type { DatabaseName } from './platform.ts';
 
 /** Where the databases of a campus are. */
-export function databaseUrlsOf({ services }: Campus): Record<DatabaseName, string | undefined> {
-  const of = (peer: keyof typeof services) => services[peer]?.parts.config.databaseUrl;
-  return {
-    identity: of('identity'),
-    catalog: of('catalog'),
-    enrollment: of('enrollment'),
-    billing: of('billing'),
-    bookstore: of('bookstore'),
-    records: of('records'),
-    views: of('projector'),
-    workflows: of('starter'),
-  };
+export function databaseUrlsOf({ services: running }: Campus): Record<DatabaseName, string | undefined> {
+  const urlOf = (peer: PeerName) => running[peer]?.parts.config.databaseUrl;
+  const own = Object.fromEntries(services.map((name) => [name, urlOf(name)])) as Record<
+    ServiceName,
+    string | undefined
+  >; // one entry a service
+  return { ...own, views: urlOf('projector'), workflows: urlOf('starter') };
 }
 
 /** Ids of registrations by what became of them. */
