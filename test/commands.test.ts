@@ -1,8 +1,9 @@
 /** `registrar demo` and `registrar rebuild-views`, as their own processes, on services that run here. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, expect, inject, test, vi } from 'vitest';
 import { type PeerName, services } from '#lib/config';
 import { eventually, freshServiceDatabase, type ServiceUnderTest, startForTest } from '#lib/testing';
@@ -24,6 +25,7 @@ const STUDENTS = 24;
 type DemoReport = Summary & { audit: { holds: boolean } };
 
 let folder: string;
+let edgeUrl: string;
 let campus: Campus;
 let projecting: ServiceUnderTest;
 let first: DemoReport;
@@ -36,8 +38,8 @@ beforeAll(async () => {
   const viewsUrl = await freshServiceDatabase(projector);
   projecting = await startForTest(projector, { ...campus.environment, DATABASE_URL: viewsUrl });
   const edge = await startEdge({ ...campus.environment, VIEWS_DATABASE_URL: viewsUrl });
-  const edgeUrl = await edge.app.listen({ host: '127.0.0.1', port: 0 });
-  describePlatform(edgeUrl, signingKeyFile);
+  edgeUrl = await edge.app.listen({ host: '127.0.0.1', port: 0 });
+  describePlatform(signingKeyFile);
   await loadCampus(campus.clients);
   await untilAllIsKnown();
   return async () => {
@@ -49,7 +51,7 @@ beforeAll(async () => {
 });
 
 /** As the local platform leaves it for commands. */
-function describePlatform(edgeUrl: string, signingKeyFile: string): void {
+function describePlatform(signingKeyFile: string): void {
   const supervisor = runningProcess(process.pid);
   if (!supervisor) throw new Error('this process runs');
   const running = [...Object.entries(campus.services), ['projector', projecting] as const];
@@ -117,6 +119,16 @@ async function liveEnrollments(): Promise<number> {
   return row?.count ?? Number.NaN;
 }
 
+/** The README's blocks that begin with one of these lines, as one script, for the edge of this campus. */
+async function tourOf(...firstLines: string[]): Promise<string> {
+  const readme = await readFile(join(import.meta.dirname, '..', 'README.md'), 'utf8');
+  const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block);
+  const chosen = firstLines.map(
+    (line) => blocks.find((block) => block.startsWith(line)) ?? `exit 9 # no block ${line}`,
+  );
+  return chosen.join('\n').replaceAll('http://127.0.0.1:8080', edgeUrl);
+}
+
 test('the demo lets students register, waits for the end, and tells of each what became of it', async () => {
   first = await demo();
 
@@ -174,4 +186,19 @@ test('where the auditor finds something broken, the demo says so and fails', asy
   expect(printed).toMatch(/2 registrations/);
   expect(printed).toMatch(/I1.* broken/);
   expect(exitCode).toBe(1);
+});
+
+test('the README’s tour does what it says when it is pasted', async () => {
+  const script = await tourOf('EDGE=', 'ID=', 'sleep 2\ncurl', 'OTHER=');
+  // The tour's reader waits two seconds for the saga; a busy machine may need more.
+  const ended = 'curl -s $EDGE/v1/registrations/$ID -H "authorization: Bearer $TOKEN" | grep -q completed';
+  const patient = script.replace('sleep 2', `until ${ended}; do sleep 0.2; done`);
+  // Students whom the demo has not enrolled before.
+  const { stdout } = await promisify(execFile)('bash', ['-euc', patient.replaceAll('student-00', 'student-40')]);
+
+  expect(stdout).toContain('Introduction to Programming');
+  expect(stdout).toContain('"reason":"time-conflict"');
+  expect(stdout).toContain('"status":"completed"');
+  expect(stdout).toContain('"kind":"tuition"');
+  expect(stdout).toContain('"reason":"payment-declined"');
 });
