@@ -43,7 +43,7 @@ export const PASSWORD = 'registrar-demo';
 const NOBODY = '127.0.0.1:9';
 
 /** In the order in which they need each other. */
-const definitions: ServiceDefinition[] = [identity, catalog, records, bookstore, enrollment, billing, projector];
+const definitions: ServiceDefinition[] = [identity, catalog, records, enrollment, bookstore, billing, projector];
 
 export interface Person {
   id: string;

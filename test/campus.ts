@@ -38,10 +38,10 @@ const USD = (amount: number) => ({ amount: BigInt(amount), currency: 'USD' });
 const definitions: Record<ServiceName, ServiceDefinition> = {
   identity,
   catalog,
+  enrollment,
   bookstore,
   billing,
   records,
-  enrollment,
 };
 
 export interface CampusOptions {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { type PeerName, type ServiceName, services } from '#lib/config';
-import { startForTest } from '#lib/testing';
+import { eventually, type ServiceUnderTest, startForTest } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Materials, Mode } from '#proto/enrollment/v1/registration';
 import { type Campus, startCampus, startProvider } from '../../test/campus.ts';
@@ -56,6 +56,8 @@ export async function letEverythingHappen(campus: Campus): Promise<Happened> {
   await campus.settled(drop.id);
   const issued = await campus.register('mia', sections, { buy: true });
   await campus.settled(issued.id);
+  const known = 'select from reservations where registration_id = $1 and completed';
+  await eventually(async () => (await campus.rows('bookstore', known, [issued.id])).length > 0);
   await campus.clients.of(BookstoreService, 'bookstore').issueMaterials({ registrationId: issued.id });
 
   const registrations = { enrolled, declined, outOfStock, cancelled, dropped, drop, refused };
@@ -95,6 +97,7 @@ export async function makeHistory(): Promise<History> {
   const projecting = await startForTest(projector, Object.fromEntries(addresses));
   const urls = { ...databaseUrlsOf(campus), views: projecting.parts.config.databaseUrl };
   const happened = await letEverythingHappen(campus);
+  await untilAllRead(campus, projecting);
   await projecting.stop();
   await campus.stop();
   const stops: (() => Promise<unknown>)[] = [];
@@ -123,6 +126,23 @@ export async function makeHistory(): Promise<History> {
       for (const stop of stops.toReversed()) await stop();
     },
   };
+}
+
+/** A follower that stops short of a log's end would hide that it was moved. */
+async function untilAllRead(campus: Campus, follower: ServiceUnderTest): Promise<void> {
+  for (const source of services) {
+    await eventually(
+      async () => {
+        const [head] = await campus.rows<{ position: string }>(source, 'select position from event_head');
+        const read = await follower.parts.database.query<{ position: string }>(
+          'select position from checkpoints where source = $1',
+          [source],
+        );
+        return head !== undefined && read[0]?.position === head.position;
+      },
+      { what: `the log of ${source} having been read` },
+    );
+  }
 }
 
 async function changedCopy(url: string | undefined, sql: string): Promise<string> {

@@ -1,6 +1,7 @@
 /** The bookstore service, put together. */
 import type { ServiceDefinition } from '#lib/service';
 import { BookstoreService } from '#proto/bookstore/v1/service';
+import { followCompletions } from './followers.ts';
 import { Material } from './material.ts';
 import { materialCalls } from './material-calls.ts';
 import { migrations } from './migrations/all.ts';
@@ -14,5 +15,6 @@ export const bookstore: ServiceDefinition = {
   build: (parts) => ({
     services: [BookstoreService],
     routes: (router) => router.service(BookstoreService, { ...materialCalls(parts), ...reservationCalls(parts) }),
+    followers: [followCompletions(parts)],
   }),
 };

@@ -2,23 +2,24 @@ import { randomUUID } from 'node:crypto';
 import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refusalOf } from '#lib/refusal';
-import { type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
+import { type ServiceUnderTest, tokenOf } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { EventLogService } from '#proto/eventlog/v1/service';
-import { bookstore } from './bookstore.ts';
+import { type BookstoreUnderTest, startBookstore } from './testing.ts';
 
+let store: BookstoreUnderTest;
 let service: ServiceUnderTest;
 let system: ReturnType<typeof service.client<typeof BookstoreService>>;
 let staff: typeof system;
 let student: typeof system;
 
 beforeAll(async () => {
-  service = await startForTest(bookstore);
-  system = service.client(BookstoreService);
+  store = await startBookstore();
+  ({ service, system } = store);
   staff = service.client(BookstoreService, await tokenOf('boss', 'staff'));
   student = service.client(BookstoreService, await tokenOf('anna', 'student'));
 });
-afterAll(() => service.stop());
+afterAll(() => store.stop());
 
 function textbook(materialId: string, stock = 10) {
   return { materialId, name: `Book ${materialId}`, price: { amount: 4_500n, currency: 'USD' }, stock };

@@ -58,7 +58,8 @@ export function reservationCalls({ change }: Parts): ReservationCalls {
       requireRole(context, 'staff', 'system');
       return change(context, async ({ em, emit }) => {
         const lockMode = LockMode.PESSIMISTIC_WRITE;
-        const { state, studentId } = await em.findOneOrFail(Reservation, registrationId, { lockMode });
+        const { state, studentId, completed } = await em.findOneOrFail(Reservation, registrationId, { lockMode });
+        if (state !== 'closed' && !completed) throw pending();
         const lines = await reservedLines(em, registrationId);
         if (lines.length > 0) {
           const materials = messagesOf(await moveCopies(em, lines, 'issued'));
@@ -125,4 +126,12 @@ function messagesOf(materials: Material[]) {
 
 function released(): Refusal {
   return new Refusal('materials-released', 'The materials of this registration were released already.');
+}
+
+function pending(): Refusal {
+  return new Refusal(
+    'registration-pending',
+    'This registration is not completed yet.',
+    'Wait until the registration is completed.',
+  );
 }

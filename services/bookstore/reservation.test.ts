@@ -2,19 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refusalOf } from '#lib/refusal';
-import { type ServiceUnderTest, startForTest } from '#lib/testing';
-import { BookstoreService } from '#proto/bookstore/v1/service';
 import { EventLogService } from '#proto/eventlog/v1/service';
-import { bookstore } from './bookstore.ts';
+import { type BookstoreUnderTest, startBookstore } from './testing.ts';
 
-let service: ServiceUnderTest;
-let system: ReturnType<typeof service.client<typeof BookstoreService>>;
+let store: BookstoreUnderTest;
+let service: BookstoreUnderTest['service'];
+let system: BookstoreUnderTest['system'];
 
 beforeAll(async () => {
-  service = await startForTest(bookstore);
-  system = service.client(BookstoreService);
+  store = await startBookstore();
+  ({ service, system } = store);
 });
-afterAll(() => service.stop());
+afterAll(() => store.stop());
 
 /** A new material with this many copies. */
 async function material(stock: number): Promise<string> {
@@ -31,6 +30,11 @@ function registration(...materialIds: string[]) {
     lines: [{ materialId, quantity: 1 }],
   }));
   return { registrationId: randomUUID(), studentId: 'anna', sections };
+}
+
+async function reserveAndComplete(request: ReturnType<typeof registration>): Promise<void> {
+  await system.reserveMaterials(request);
+  await store.complete(request.registrationId);
 }
 
 /** Where the copies are: stock, reserved, issued. */
@@ -104,7 +108,7 @@ test('a reservation and its release at once leave nothing set aside', async () =
 test('releases and hand-overs of one registration at once move its copies once', async () => {
   const [book, other] = [await material(20), await material(20)];
   for (const request of Array.from({ length: 6 }, () => registration(book, other))) {
-    await system.reserveMaterials(request);
+    await reserveAndComplete(request);
     const release = { ...request, sectionIds: ['T1-0'] };
     const releases = [1, 2, 3].map(() => system.releaseMaterials(release));
     await Promise.all([...releases, ...[1, 2, 3].map(() => system.issueMaterials(request))]);
@@ -118,7 +122,7 @@ test('releases and hand-overs of one registration at once move its copies once',
 test('issuing twice hands the copies over once, and a release does not take them back', async () => {
   const book = await material(5);
   const request = registration(book);
-  await system.reserveMaterials(request);
+  await reserveAndComplete(request);
 
   const { materials } = await system.issueMaterials(request);
   expect(await system.issueMaterials(request)).toMatchObject({ materials });
@@ -183,7 +187,7 @@ test('copies wanted by several sections, or named twice, count together', async 
 test('a drop puts only its section’s copies back, once, and the rest can still be handed over', async () => {
   const [kept, dropped] = [await material(5), await material(5)];
   const request = registration(kept, dropped);
-  await system.reserveMaterials(request);
+  await reserveAndComplete(request);
 
   const drop = { ...request, sectionIds: ['T1-1', 'T1-unknown'] };
   await system.releaseMaterials(drop);

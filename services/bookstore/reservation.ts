@@ -4,7 +4,7 @@ import { invalid } from './material.ts';
 
 /**
  * One registration as the bookstore knows it. A closed one stays as a tombstone that refuses a reservation which arrives late; an
- * expected one has not arrived, and some of its sections were dropped already.
+ * expected one has not arrived, and a drop or the registration's completion has.
  */
 const ReservationEntity = defineEntity({
   name: 'Reservation',
@@ -14,6 +14,8 @@ const ReservationEntity = defineEntity({
     studentId: p.string(),
     state: p.enum(['expected', 'open', 'closed'] as const),
     releasedSections: p.array(),
+    /** Whether enrollment has completed the registration: from then on nothing but a drop takes copies back. */
+    completed: p.boolean(),
   },
 });
 export class Reservation extends ReservationEntity.class {}
@@ -43,7 +45,8 @@ export async function claim(
   { registrationId, studentId }: { registrationId: string; studentId: string },
 ): Promise<Reservation> {
   await em.execute(
-    `insert into reservations (registration_id, student_id, state, released_sections) values (?, ?, 'expected', '{}')
+    `insert into reservations (registration_id, student_id, state, released_sections, completed)
+     values (?, ?, 'expected', '{}', false)
      on conflict do nothing`,
     [registrationId, studentId],
   );

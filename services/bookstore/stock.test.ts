@@ -3,22 +3,22 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Refusal, refusalOf } from '#lib/refusal';
-import { eventually, freshDatabase, type ServiceUnderTest, startForTest } from '#lib/testing';
-import { BookstoreService } from '#proto/bookstore/v1/service';
+import { eventually, freshDatabase } from '#lib/testing';
 import { EventLogService } from '#proto/eventlog/v1/service';
-import { bookstore } from './bookstore.ts';
+import { type BookstoreUnderTest, startBookstore } from './testing.ts';
 
 const CONTENDERS = 30;
 const COPIES = 5;
 
-let service: ServiceUnderTest;
-let system: ReturnType<typeof service.client<typeof BookstoreService>>;
+let store: BookstoreUnderTest;
+let service: BookstoreUnderTest['service'];
+let system: BookstoreUnderTest['system'];
 
 beforeAll(async () => {
-  service = await startForTest(bookstore);
-  system = service.client(BookstoreService);
+  store = await startBookstore();
+  ({ service, system } = store);
 });
-afterAll(() => service.stop());
+afterAll(() => store.stop());
 
 async function material(stock: number): Promise<string> {
   const materialId = `material-${randomUUID()}`;
@@ -130,6 +130,7 @@ test('no copy appears or disappears, whatever happens in whatever order', async 
     fc.asyncProperty(rounds, async (plan) => {
       const materials = await Promise.all(Array.from({ length: MATERIALS }, () => material(COPIES)));
       const registrations = Array.from({ length: REGISTRATIONS }, () => randomUUID());
+      await store.complete(...registrations);
       for (const round of plan) {
         await Promise.all(round.map((one) => take(one, registrations, materials)));
         await expectEveryCopyAccountedFor(materials);
@@ -181,6 +182,7 @@ test('the newest event of a material says what its row says', async () => {
   const sections = [{ sectionId: 'T1-1', lines: [{ materialId: book, quantity: 1 }] }];
   const [kept, undone] = [randomUUID(), randomUUID()].map((registrationId) => ({ registrationId, studentId: 'anna' }));
   for (const one of [kept, undone]) await system.reserveMaterials({ ...one, sections });
+  await store.complete(kept?.registrationId ?? '');
   await system.issueMaterials({ registrationId: kept?.registrationId ?? '' });
   await system.releaseMaterials({ ...undone });
 

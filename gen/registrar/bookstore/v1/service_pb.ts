@@ -442,7 +442,8 @@ export const BookstoreService: GenService<{
     output: typeof ReleaseMaterialsResponseSchema;
   },
   /**
-   * IssueMaterials hands a registration's reserved copies over the counter. Staff only.
+   * IssueMaterials hands a registration's reserved copies over the counter. Refused with `registration-pending` until the bookstore has
+   * heard that the registration is completed, and with `materials-released` where it was undone. Staff only.
    *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.IssueMaterials
    */
