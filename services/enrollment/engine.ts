@@ -6,11 +6,11 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type pg from 'pg';
 import { Batcher } from '#lib/batcher';
 import { inTransaction, type Query } from '#lib/database';
-import { append, headPosition, type LogHead, newEvent } from '#lib/event-log';
+import { append, headPosition, type LogHead, type NewEvent, newEvent } from '#lib/event-log';
 import { RegistrationDecidedSchema } from '#proto/enrollment/v1/events';
 import type { Registration } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest, ValidateResponse } from '#proto/enrollment/v1/service';
-import { decideAll } from './decide.ts';
+import { type Decided, decideAll } from './decide.ts';
 import type { FactsCache } from './facts.ts';
 import { batchSize, decisionLatency } from './measures.ts';
 import { findRegistrations, registrationOf, requestHash, type StoredRegistration } from './registration.ts';
@@ -163,21 +163,9 @@ export class Engine {
       answers.set(ask, registration);
       return { ...ask, registration };
     });
-    await writeDecided(query, { written, decided, now });
-    return append(
-      query,
-      written.map(({ actor, traceparent, registration }) =>
-        newEvent(
-          RegistrationDecidedSchema,
-          { subject: registration.id, actor, traceparent },
-          {
-            registration,
-            enrollments: enrollmentsAfter(registration, decided),
-            seats: seatsAfter(registration, decided),
-          },
-        ),
-      ),
-    );
+    // What Postgres writes and what is told of it are made at the same time: the sections are locked meanwhile.
+    const [, events] = await Promise.all([writeDecided(query, { written, decided, now }), eventsOf(written, decided)]);
+    return append(query, events);
   }
 }
 
@@ -192,6 +180,21 @@ function rounds(asks: Ask[]): Ask[][] {
     split[round].push(ask);
   }
   return split;
+}
+
+/** One event a registration, in the order of their decisions. */
+async function eventsOf(written: (Ask & { registration: Registration })[], decided: Decided): Promise<NewEvent[]> {
+  return written.map(({ actor, traceparent, registration }) =>
+    newEvent(
+      RegistrationDecidedSchema,
+      { subject: registration.id, actor, traceparent },
+      {
+        registration,
+        enrollments: enrollmentsAfter(registration, decided),
+        seats: seatsAfter(registration, decided),
+      },
+    ),
+  );
 }
 
 /** What was decided when the id first came, if it came with the same content. */
