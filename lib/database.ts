@@ -139,16 +139,18 @@ function arrayOfTexts(texts: string[]): string {
 /**
  * Runs `body` in one READ COMMITTED transaction on a connection of its own.
  * @param options.timeoutMs longest any one statement may take; the database ends it, so a caller's deadline reaches it.
+ * @param options.byKey every row is looked up by a key: plans use indexes, whatever the statistics say of a table that was empty a
+ * minute ago and fills with thousands of rows a second.
  */
 export async function inTransaction<T>(
   pool: pg.Pool,
-  options: { timeoutMs: number | undefined },
+  options: { timeoutMs: number | undefined; byKey?: boolean },
   body: (query: Query, client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query(beginWithin(options.timeoutMs));
+    await client.query(beginWith(options));
     const result = await body(queryOf(client), client);
     await client.query('commit');
     return result;
@@ -162,9 +164,10 @@ export async function inTransaction<T>(
   }
 }
 
-/** One round trip for both. The number is ours, so it may stand in the text. */
-function beginWithin(timeoutMs: number | undefined): string {
-  return timeoutMs === undefined ? 'begin' : `begin; ${limitStatements(timeoutMs)}`;
+/** One round trip for all of it. The number is ours, so it may stand in the text. */
+function beginWith({ timeoutMs, byKey }: { timeoutMs: number | undefined; byKey?: boolean }): string {
+  const limit = timeoutMs === undefined ? [] : [limitStatements(timeoutMs)];
+  return ['begin', ...limit, ...(byKey ? ['set local enable_seqscan = off'] : [])].join('; ');
 }
 
 /** SQL that ends each later statement of this transaction after `timeoutMs`. */

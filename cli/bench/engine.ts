@@ -32,7 +32,6 @@ export async function decideAlone(primaryUrl: string, registrations: number): Pr
       await query('insert into students (id) select unnest($1::text[])', [students]);
       await applyCatalog(catalogEvents(), query);
     });
-    await database.query('analyze');
     const engine = new Engine({ pool: database.pool, cache: new FactsCache(), head: new LogHead(database.query) });
     const startedAt = performance.now();
     const waiting = students.values();

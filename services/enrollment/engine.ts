@@ -126,24 +126,28 @@ export class Engine {
   }
 
   async #transact(asks: Ask[]): Promise<Map<Ask, Answer | Error>> {
-    const { answers, position } = await inTransaction(this.#pool, { timeoutMs: timeLeft(asks) }, async (query) => {
-      await lockStudents(
-        query,
-        asks.map(({ request }) => request.studentId),
-      );
-      const known = await findRegistrations(
-        query,
-        asks.map(({ request }) => request.registrationId),
-      );
-      const answers = new Map<Ask, Registration | Error>();
-      for (const ask of asks) {
-        const stored = known.get(ask.request.registrationId);
-        if (stored) answers.set(ask, repeated(ask, stored));
-      }
-      const fresh = asks.filter((ask) => !answers.has(ask));
-      const position = fresh.length > 0 ? await this.#decideFresh(query, fresh, answers) : await headPosition(query);
-      return { answers, position };
-    });
+    const { answers, position } = await inTransaction(
+      this.#pool,
+      { timeoutMs: timeLeft(asks), byKey: true },
+      async (query) => {
+        await lockStudents(
+          query,
+          asks.map(({ request }) => request.studentId),
+        );
+        const known = await findRegistrations(
+          query,
+          asks.map(({ request }) => request.registrationId),
+        );
+        const answers = new Map<Ask, Registration | Error>();
+        for (const ask of asks) {
+          const stored = known.get(ask.request.registrationId);
+          if (stored) answers.set(ask, repeated(ask, stored));
+        }
+        const fresh = asks.filter((ask) => !answers.has(ask));
+        const position = fresh.length > 0 ? await this.#decideFresh(query, fresh, answers) : await headPosition(query);
+        return { answers, position };
+      },
+    );
     this.#head.advance(position);
     return new Map(
       [...answers].map(([ask, answer]) => [ask, answer instanceof Error ? answer : { registration: answer, position }]),

@@ -20,7 +20,7 @@ export type ChangeRegistration = (
 export function registrationChanges({ database, head }: Parts): ChangeRegistration {
   return async (context, registrationId, change) => {
     const cause = { actor: callerOf(context).id, now: new Date() };
-    const limit = { timeoutMs: timeoutOf(context) };
+    const limit = { timeoutMs: timeoutOf(context), byKey: true };
     const { registration, position } = await inTransaction(database.pool, limit, async (query) => {
       const locked = await lockRegistration(query, registrationId);
       const events = await change(query, locked, cause);
