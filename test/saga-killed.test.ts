@@ -41,7 +41,9 @@ let campus: Campus;
 let folder: string;
 let starterDatabaseUrl: string;
 let workerDatabaseUrl: string;
-let running: Process[] = [];
+/** One of each, which the tests hand on to each other: a process takes long to start. */
+let starting: Process | undefined;
+let working: Process | undefined;
 
 beforeAll(async () => {
   campus = await startCampus({ without: ['starter', 'worker'] });
@@ -49,25 +51,26 @@ beforeAll(async () => {
   starterDatabaseUrl = await freshServiceDatabase(starter);
   workerDatabaseUrl = await freshServiceDatabase(worker);
   return async () => {
-    await Promise.all(running.map((process) => process.stop()));
-    running = [];
+    await Promise.all([starting?.stop(), working?.stop()]);
     await campus.stop();
     await rm(folder, { recursive: true, force: true });
   };
 });
 
-async function startStarter(): Promise<Process> {
-  return kept(await startProcess('workflows/starter.ts', { ...campus.environment, DATABASE_URL: starterDatabaseUrl }));
+function startStarter(): Promise<Process> {
+  return startProcess('workflows/starter.ts', { ...campus.environment, DATABASE_URL: starterDatabaseUrl });
 }
 
-async function startWorker(): Promise<Process> {
+function startWorker(): Promise<Process> {
   const own = { DATABASE_URL: workerDatabaseUrl, WORKFLOW_BUNDLE_FILE: join(folder, 'bundle.js') };
-  return kept(await startProcess('workflows/worker.ts', { ...campus.environment, ...own }));
+  return startProcess('workflows/worker.ts', { ...campus.environment, ...own });
 }
 
-function kept(process: Process): Process {
-  running.push(process);
-  return process;
+/** Kills the worker that holds have stopped in the middle of something, and starts another. */
+async function replaceWorker(holds: Hold[]): Promise<void> {
+  await working?.kill();
+  for (const held of holds) await held.release();
+  working = await startWorker();
 }
 
 function holdAt(step: Step, id: string): Promise<Hold> {
@@ -75,10 +78,15 @@ function holdAt(step: Step, id: string): Promise<Hold> {
   return hold(campus.services[service]?.parts.config.databaseUrl ?? '', sql, [id]);
 }
 
-/** Asks for a section with a book. */
-async function register(id: string, options: { stock?: number } = {}): Promise<void> {
-  const section = await campus.section({ materials: [await campus.material(options)] });
+/** Asks for a section with a book; for one of its own, where none is named. */
+async function register(id: string, options: { stock?: number; section?: string } = {}): Promise<void> {
+  const section = options.section ?? (await publish(options));
   await campus.register(`student-${id}`, [section], { id, buy: true });
+}
+
+/** A section with a book. */
+async function publish(options: { stock?: number } = {}): Promise<string> {
+  return campus.section({ materials: [await campus.material(options)] });
 }
 
 async function endOf(id: string): Promise<{ status: Status; left: Traces }> {
@@ -109,11 +117,11 @@ test('a worker is killed while registrations are in every step: each is complete
     recordEnrollment: randomUUID(),
     confirmSeats: randomUUID(),
   };
-  const starting = await startStarter();
+  starting = await startStarter();
   // While nobody works: it is held before its saga begins.
   await register(ids.reserveSeats);
   const holds = [await holdAt('reserveSeats', ids.reserveSeats)];
-  const first = await startWorker();
+  working = await startWorker();
   await holds[0]?.isWaitedFor();
   for (const step of ['chargeTuition', 'reserveMaterials', 'recordEnrollment'] as const) {
     const held = await holdAt(step, ids[step]);
@@ -123,57 +131,52 @@ test('a worker is killed while registrations are in every step: each is complete
   }
   holds.push(await reach('confirmSeats', ids.confirmSeats, 'recordEnrollment'));
 
-  await first.kill();
-  for (const held of holds) await held.release();
-  const second = await startWorker();
+  await replaceWorker(holds);
 
   for (const [step, id] of Object.entries(ids)) {
     expect(await endOf(id), step).toEqual({ status: Status.COMPLETED, left: EVERYTHING });
   }
-  await Promise.all([second.stop(), starting.stop()]);
 });
 
 test('a worker is killed while registrations are being undone: nothing is left of any', async () => {
   const ids = { refundTuition: randomUUID(), releaseSeats: randomUUID() };
-  const starting = await startStarter();
-  const first = await startWorker();
+  starting ??= await startStarter();
+  working ??= await startWorker();
   const holds = [
     await reach('refundTuition', ids.refundTuition, 'reserveMaterials', { stock: 0 }),
     await reach('releaseSeats', ids.releaseSeats, 'reserveMaterials', { stock: 0 }),
   ];
 
-  await first.kill();
-  for (const held of holds) await held.release();
-  const second = await startWorker();
+  await replaceWorker(holds);
 
   for (const [step, id] of Object.entries(ids)) {
     expect(await endOf(id), step).toEqual({ status: Status.UNDONE, left: NOTHING });
   }
-  await Promise.all([second.stop(), starting.stop()]);
 });
 
 test('a starter is killed between starting a saga and storing its position: there is no second saga', async () => {
   const [ended, next] = [randomUUID(), randomUUID()];
-  const working = await startWorker();
-  const first = await startStarter();
+  starting ??= await startStarter();
+  working ??= await startWorker();
+  // First: a section has events of its own, and the starter shall not wait after those.
+  const section = await publish();
   await eventually(isFollowed, { what: 'the starter having followed to the end' });
   const storing = await hold(starterDatabaseUrl, "select from checkpoints where source = 'enrollment' for update");
-  await register(ended);
+  await register(ended, { section });
   expect((await endOf(ended)).status).toBe(Status.COMPLETED);
   await storing.isWaitedFor();
   const run = await runOf(ended);
 
-  await first.kill();
+  await starting.kill();
   await storing.release();
   expect(await isFollowed()).toBe(false);
-  const second = await startStarter();
+  starting = await startStarter();
 
   await register(next);
   expect(await endOf(next)).toEqual({ status: Status.COMPLETED, left: EVERYTHING });
   await eventually(isFollowed, { what: 'the second starter having followed to the end' });
   expect(await runOf(ended)).toBe(run);
   expect(await endOf(ended)).toEqual({ status: Status.COMPLETED, left: EVERYTHING });
-  await Promise.all([second.stop(), working.stop()]);
 });
 
 /** Whether the starter has stored that it reached the end of enrollment's log. */
