@@ -8,7 +8,8 @@ export default defineConfig({
     // Real databases and processes on a busy machine: a hang must end, slowness must not.
     testTimeout: 60_000,
     hookTimeout: 180_000,
-    maxWorkers: 2,
+    // More than cores: the slowest files wait for outages and deadlines most of their time.
+    maxWorkers: 3,
     reporters: ['default'],
   },
 });

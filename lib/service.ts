@@ -113,25 +113,26 @@ export async function startService(
   void verifier.learnKeys(stopping.signal);
   logger.info({ address, metricsPort: metrics.port }, 'serving');
 
-  return {
-    address,
-    metricsPort: metrics.port,
-    parts,
-    stop: async () => {
-      serving = false;
-      stopping.abort();
-      await lease.drain();
-      await Promise.all(followers.map((follower) => follower.stop()));
-      await server.close();
-      await own.stop?.();
-      await lease.end();
-      clients.close();
-      await metrics.close();
-      await database.close();
-      await stopTracing();
-      logger.info('ended');
-    },
+  let ended: Promise<void> | undefined;
+  async function end(): Promise<void> {
+    serving = false;
+    stopping.abort();
+    await lease.drain();
+    await Promise.all(followers.map((follower) => follower.stop()));
+    await server.close();
+    await own.stop?.();
+    await lease.end();
+    clients.close();
+    await metrics.close();
+    await database.close();
+    await stopTracing();
+    logger.info('ended');
+  }
+  const stop = () => {
+    ended ??= end();
+    return ended;
   };
+  return { address, metricsPort: metrics.port, parts, stop };
 }
 
 async function askForKeys(clients: Clients): Promise<JSONWebKeySet> {
