@@ -17,7 +17,8 @@ export async function runProcess(start: () => Promise<Running>): Promise<void> {
   onEnd(async () => (await starting).stop());
   try {
     const { address } = await starting;
-    process.send?.({ ready: address });
+    // A supervisor that went meanwhile is met as the end, not as an error.
+    process.send?.({ ready: address }, () => undefined);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);

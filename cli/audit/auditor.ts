@@ -1,14 +1,13 @@
 /** The process that audits a running platform again and again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, register } from 'prom-client';
-import { type Config, ConfigError, readConfig } from '#lib/config';
-import { onEnd } from '#lib/end';
+import { readConfig } from '#lib/config';
 import { createLogger, type Logger } from '#lib/log';
 import { gauge, serveMetrics } from '#lib/metrics';
+import { runProcess } from '#lib/process';
 import { type AuditOptions, audit } from './audit.ts';
 import type { Finding } from './finding.ts';
 
-const misconfiguredExitCode = 78; // EX_CONFIG of sysexits.h
 /** Long logs take long to audit, and the database has other things to do: it rests this many times as long. */
 const pausesPerAudit = 5;
 
@@ -26,27 +25,19 @@ export interface RunningAuditor {
 }
 
 /** The whole life of the process. */
-export async function runAuditor(): Promise<void> {
-  let config: Config;
-  try {
-    config = readConfig('auditor');
-  } catch (failure) {
-    if (!(failure instanceof ConfigError)) throw failure;
-    process.stderr.write(`${failure.message}\n`);
-    process.exit(misconfiguredExitCode);
-  }
-  const { auditDatabaseUrl, paymentProviderUrl: providerUrl, auditIntervalSeconds: intervalSeconds } = config;
-  const databaseUrl = (name: string) => Object.assign(new URL(auditDatabaseUrl), { pathname: `/${name}` }).href;
-  const logger = createLogger(config.name, config.logLevel);
-  const auditor = await startAuditor({
-    databaseUrl,
-    providerUrl,
-    intervalSeconds,
-    metricsPort: config.metricsPort,
-    logger,
+export function runAuditor(): Promise<void> {
+  return runProcess(async () => {
+    const config = readConfig('auditor');
+    const { auditDatabaseUrl, paymentProviderUrl: providerUrl, auditIntervalSeconds: intervalSeconds } = config;
+    const auditor = await startAuditor({
+      databaseUrl: (name) => Object.assign(new URL(auditDatabaseUrl), { pathname: `/${name}` }).href,
+      providerUrl,
+      intervalSeconds,
+      metricsPort: config.metricsPort,
+      logger: createLogger(config.name, config.logLevel),
+    });
+    return { address: `127.0.0.1:${auditor.metricsPort}`, stop: auditor.stop };
   });
-  process.send?.({ ready: `127.0.0.1:${auditor.metricsPort}` });
-  onEnd(() => auditor.stop());
 }
 
 /** Audits every `intervalSeconds`, tells metrics and the log. */
