@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -116,8 +116,10 @@ function lowerPriority(pid: number, niceness: number | undefined): void {
   if (niceness === undefined) return;
   try {
     setPriority(pid, niceness);
+    // Linux with autogroups (sched(7)) compares niceness only within a session, and this child has one to itself: the session's own counts.
+    writeFileSync(`/proc/${pid}/autogroup`, String(niceness));
   } catch {
-    // It died meanwhile; `exited` says so.
+    // It died meanwhile, and `exited` says so; or this kernel has no autogroups.
   }
 }
 
