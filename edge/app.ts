@@ -1,5 +1,4 @@
 /** The edge, put together from its parts, so that tests can inject requests into it. */
-import cookie from '@fastify/cookie';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import { authenticate } from './auth.ts';
 import { describeApi, serveDescription } from './openapi.ts';
@@ -60,7 +59,6 @@ export async function buildApp(parts: EdgeParts): Promise<FastifyInstance> {
   await limitRates(app, config);
   answerProblems(app);
   readQueryValues(app);
-  await app.register(cookie);
   await describeApi(app);
   for (const schema of allSchemas) app.addSchema(schema);
   for (const resource of routes) await app.register(resource, parts);

@@ -16,14 +16,14 @@ import {
 import { COMMAND_TIMEOUT_MS, present } from './ask.ts';
 import { DependencyFailure } from './problems.ts';
 
-const BATCH_MAX = 64;
+const BATCH_MAX = 256;
 const IN_FLIGHT_MAX = 2;
 const QUEUE_MAX = 2_000;
 
 const batchSize = new Histogram({
   name: 'registrar_edge_batch_size',
   help: 'Registrations sent to enrollment in one call',
-  buckets: [1, 2, 4, 8, 16, 32, 64],
+  buckets: [1, 4, 16, 64, 128, 256],
 });
 
 /** Answers what enrollment decided about one registration. @throws DependencyFailure */

@@ -2,19 +2,11 @@
  * Two kinds of EdDSA token. Access tokens name an account and are signed by identity; service tokens name a process and are signed by a
  * key that all processes share, so that they work while identity is down.
  */
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  createLocalJWKSet,
-  decodeProtectedHeader,
-  errors,
-  importJWK,
-  type JSONWebKeySet,
-  type JWK,
-  type JWTPayload,
-  jwtVerify,
-  SignJWT,
-} from 'jose';
+import { type Algorithm, verifySync } from '@node-rs/jsonwebtoken';
+import { decodeProtectedHeader, importJWK, type JSONWebKeySet, type JWK, type JWTPayload, SignJWT } from 'jose';
 import type { Caller, Role } from './caller.ts';
 
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
@@ -81,65 +73,81 @@ async function signServiceToken(jwk: JWK, name: string): Promise<string> {
     .sign(await importJWK(jwk, 'EdDSA'));
 }
 
-/** Verifies both kinds. Keys of access tokens come from `fetchKeys`, and are asked for again when a token names an unknown one. */
+type VerifySignature = (token: string) => JWTPayload;
+
+interface Verified {
+  caller: Caller;
+  /** Epoch milliseconds. */
+  goodUntilMs: number;
+}
+
+/**
+ * Verifies both kinds. Keys of access tokens come from `fetchKeys`, and are asked for again when a token names an unknown one. On this
+ * thread: handing each signature to another one took longer than the signature itself.
+ */
 export class TokenVerifier {
-  readonly #serviceKey: Promise<Awaited<ReturnType<typeof importJWK>>>;
+  readonly #verifyServiceToken: VerifySignature;
   readonly #fetchKeys: () => Promise<JSONWebKeySet>;
-  readonly #verified = new Map<string, { caller: Caller; expiresAtMs: number }>();
-  #keys: { known: Set<string>; get: ReturnType<typeof createLocalJWKSet> } | undefined;
+  readonly #verified = new Map<string, Verified>();
+  /** By key id. */
+  #verifyAccessToken: Map<string, VerifySignature> | undefined;
   #askedAtMs = 0;
   #asking: Promise<void> | undefined;
 
   constructor(serviceKey: JWK, fetchKeys: () => Promise<JSONWebKeySet>) {
-    this.#serviceKey = importJWK(publicJwk(serviceKey), 'EdDSA');
+    this.#verifyServiceToken = signatureVerifier(serviceKey, SERVICE_ISSUER);
     this.#fetchKeys = fetchKeys;
   }
 
   /** @throws InvalidToken when it is malformed, expired, or signed by nobody we know. */
   async verify(token: string): Promise<Caller> {
-    const seen = this.#verified.get(token);
-    if (seen && seen.expiresAtMs > Date.now()) return seen.caller;
-    const payload = await this.#verifySignature(token).catch((error: unknown) => {
-      if (error instanceof errors.JOSEError || error instanceof TypeError)
-        throw new InvalidToken('the token is not valid');
-      throw error;
-    });
-    const caller: Caller = { id: payload.sub ?? '', roles: (payload.roles ?? []) as Role[] }; // we signed it
-    this.#remember(token, caller, (payload.exp ?? 0) * 1000);
+    const { caller, goodUntilMs } = this.#verified.get(token) ?? (await this.#verifyNew(token));
+    if (goodUntilMs <= Date.now()) throw new InvalidToken('the token has expired');
     return caller;
   }
 
   /** Asks for the keys of access tokens until they are known: from then on identity may be away. */
   async learnKeys(signal: AbortSignal): Promise<void> {
-    while (!this.#keys && !signal.aborted) {
+    while (!this.#verifyAccessToken && !signal.aborted) {
       await this.#askForKeys().catch(() => undefined);
-      if (!this.#keys) await sleep(LEARN_PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      if (!this.#verifyAccessToken)
+        await sleep(LEARN_PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
-  async #verifySignature(token: string): Promise<JWTPayload> {
-    const { kid } = decodeProtectedHeader(token);
-    const options = { audience: AUDIENCE, clockTolerance: CLOCK_TOLERANCE_SECONDS };
-    // Service tokens carry no key id; an access token always does.
-    if (kid === undefined)
-      return (await jwtVerify(token, await this.#serviceKey, { ...options, issuer: SERVICE_ISSUER })).payload;
-    const { payload } = await jwtVerify(token, await this.#keySet(kid), { ...options, issuer: ISSUER });
-    if ((payload.roles as string[]).includes('system')) throw new InvalidToken('no account is the system');
-    return payload;
+  async #verifyNew(token: string): Promise<Verified> {
+    const { sub = '', roles = [], exp = 0 } = await this.#claimsOf(token);
+    const caller: Caller = { id: sub, roles: roles as Role[] }; // we signed it
+    const verified = { caller, goodUntilMs: (exp + CLOCK_TOLERANCE_SECONDS) * 1000 };
+    this.#remember(token, verified);
+    return verified;
   }
 
-  async #keySet(kid: string) {
-    if (!this.#keys?.known.has(kid)) await this.#askForKeys();
-    if (!this.#keys) throw new Error('the keys of access tokens are not known yet');
-    return this.#keys.get;
+  async #claimsOf(token: string): Promise<JWTPayload> {
+    const kid = keyIdOf(token);
+    // Service tokens carry no key id; an access token always does.
+    if (kid === undefined) return this.#verifyServiceToken(token);
+    const claims = (await this.#verifierOf(kid))(token);
+    if (!Array.isArray(claims.roles) || claims.roles.includes('system')) {
+      throw new InvalidToken('no account is the system');
+    }
+    return claims;
+  }
+
+  async #verifierOf(kid: string): Promise<VerifySignature> {
+    if (!this.#verifyAccessToken?.has(kid)) await this.#askForKeys();
+    if (!this.#verifyAccessToken) throw new Error('the keys of access tokens are not known yet');
+    const verifier = this.#verifyAccessToken.get(kid);
+    if (!verifier) throw new InvalidToken('the token is signed by nobody we know');
+    return verifier;
   }
 
   #askForKeys(): Promise<void> {
-    if (this.#keys && Date.now() - this.#askedAtMs < KEYS_PAUSE_MS) return Promise.resolve();
+    if (this.#verifyAccessToken && Date.now() - this.#askedAtMs < KEYS_PAUSE_MS) return Promise.resolve();
     this.#asking ??= this.#fetchKeys()
-      .then((jwks) => {
+      .then(({ keys }) => {
         this.#askedAtMs = Date.now();
-        this.#keys = { known: new Set(jwks.keys.flatMap((key) => key.kid ?? [])), get: createLocalJWKSet(jwks) };
+        this.#verifyAccessToken = new Map(keys.map((key) => [key.kid ?? '', signatureVerifier(key, ISSUER)]));
       })
       .finally(() => {
         this.#asking = undefined;
@@ -147,11 +155,44 @@ export class TokenVerifier {
     return this.#asking;
   }
 
-  #remember(token: string, caller: Caller, expiresAtMs: number): void {
+  #remember(token: string, verified: Verified): void {
     if (this.#verified.size >= VERIFIED_MAX) {
       const oldest = this.#verified.keys().next();
       if (!oldest.done) this.#verified.delete(oldest.value);
     }
-    this.#verified.set(token, { caller, expiresAtMs });
+    this.#verified.set(token, verified);
   }
+}
+
+function keyIdOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).kid;
+  } catch (error) {
+    throw new InvalidToken('the token is not a JSON Web Token', { cause: error });
+  }
+}
+
+/**
+ * Verifies that a token is one of this issuer's for us, signed with this key, and not expired. Every service checks every token, so this
+ * is a part of each registration's cost: this library's curve takes 0.04 ms, OpenSSL's 0.11.
+ *
+ * @throws InvalidToken
+ */
+function signatureVerifier(jwk: JWK, issuer: string): VerifySignature {
+  const key = createPublicKey({ key: publicJwk(jwk) as JsonWebKey, format: 'jwk' });
+  const pem = key.export({ type: 'spki', format: 'pem' });
+  const validation = {
+    algorithms: ['EdDSA' as Algorithm], // the enum exists in its types only
+    iss: [issuer],
+    aud: [AUDIENCE],
+    requiredSpecClaims: ['iss', 'aud', 'sub', 'exp'],
+    leeway: CLOCK_TOLERANCE_SECONDS,
+  };
+  return (token) => {
+    try {
+      return verifySync(token, pem, validation);
+    } catch (error) {
+      throw new InvalidToken('the token is not valid', { cause: error });
+    }
+  };
 }

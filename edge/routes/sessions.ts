@@ -1,5 +1,6 @@
 /** Log in, stay logged in, log out. */
 import { Code, ConnectError } from '@connectrpc/connect';
+import cookie from '@fastify/cookie';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { IdentityService, type Session as SessionMessage } from '#proto/identity/v1/service';
@@ -13,10 +14,13 @@ import { NewSession, Session } from '../schema/session.ts';
 import { clearRefreshToken, refreshTokenOf, setRefreshToken } from '../session-cookie.ts';
 
 const config = { access: 'public' } as const;
+/** A password takes its time to check, and a crowd's are checked one after the other. */
+const LOG_IN_TIMEOUT_MS = 15_000;
 
 export const sessionRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients }) => {
   const identity = clients.of(IdentityService, 'identity');
   const limitLogIns = logInLimit(app);
+  await app.register(cookie);
 
   app.post(
     '/v1/sessions',
@@ -32,7 +36,12 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, {
     },
     async (request, reply) => {
       await limitLogIns(request);
-      const { session } = await ask(reply, 'identity', (options) => identity.logIn(request.body, options));
+      const { session } = await ask(
+        reply,
+        'identity',
+        (options) => identity.logIn(request.body, options),
+        LOG_IN_TIMEOUT_MS,
+      );
       return begin(reply.code(201), present('identity', session));
     },
   );

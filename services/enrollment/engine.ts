@@ -17,7 +17,7 @@ import { findRegistrations, registrationOf, requestHash, type StoredRegistration
 import { lockStudents, readSnapshot } from './snapshot.ts';
 import { enrollmentsAfter, seatsAfter, writeDecided } from './write.ts';
 
-const BATCH_MAX = 64;
+const BATCH_MAX = 256;
 const IN_FLIGHT_MAX = 2;
 const QUEUE_MAX = 4_000;
 const STATEMENT_TIMEOUT_MS = 5_000;

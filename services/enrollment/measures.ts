@@ -3,7 +3,7 @@ import { Histogram } from 'prom-client';
 export const batchSize = new Histogram({
   name: 'registrar_decision_batch_size',
   help: 'Registrations decided in one transaction',
-  buckets: [1, 2, 4, 8, 16, 32, 64],
+  buckets: [1, 4, 16, 64, 128, 256],
 });
 
 export const decisionLatency = new Histogram({

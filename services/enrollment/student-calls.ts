@@ -29,7 +29,7 @@ import type { sagaCalls } from './saga-calls.ts';
 import { requestCancellation } from './seats.ts';
 import { leaveWaitlist, liveEnrollments } from './waitlist.ts';
 
-const ENTRIES_MAX = 64;
+const ENTRIES_MAX = 256;
 
 type StudentCalls = Omit<ServiceImpl<typeof EnrollmentService>, keyof ReturnType<typeof sagaCalls>>;
 
