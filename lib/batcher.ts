@@ -30,6 +30,7 @@ export class Batcher<Item, Answer> {
   readonly #options: BatcherOptions<Item, Answer>;
   readonly #queue: Waiting<Item, Answer>[] = [];
   #inFlight = 0;
+  #unanswered = 0;
   #scheduled = false;
 
   constructor(options: BatcherOptions<Item, Answer>) {
@@ -44,11 +45,17 @@ export class Batcher<Item, Answer> {
     return this.#inFlight;
   }
 
+  /** Items that wait or are in a batch that runs. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
   /** @throws QueueFull when `queueMax` items wait already. */
   submit(item: Item): Promise<Answer> {
     if (this.#queue.length >= this.#options.queueMax) return Promise.reject(new QueueFull(this.#queue.length));
     return new Promise((resolve, reject) => {
       this.#queue.push({ item, resolve, reject });
+      this.#unanswered++;
       this.#schedule();
     });
   }
@@ -75,6 +82,7 @@ export class Batcher<Item, Answer> {
       for (const waiting of batch) waiting.reject(error);
     } finally {
       this.#inFlight--;
+      this.#unanswered -= batch.length;
       this.#schedule();
     }
   }

@@ -14,7 +14,7 @@ import { grpcServes, httpAnswers } from './readiness.ts';
 const checkout = join(import.meta.dirname, '..');
 
 /** What is not a decision about a seat waits while one is made. */
-const laterNiceness = 10;
+const laterNiceness = 19;
 
 /** Processes that may run several times: calls are spread over them, or they share one queue. */
 export const scalable: readonly ProcessName[] = [...services, 'projector', 'worker'];

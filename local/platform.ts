@@ -14,7 +14,7 @@ import { runningProcess } from './running-process.ts';
 import { startTemporal, type Temporal } from './temporal.ts';
 
 const replicas = 2;
-const temporalNiceness = 10;
+const temporalNiceness = 19;
 const loopback = '127.0.0.1';
 
 export interface PlatformOptions {

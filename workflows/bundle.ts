@@ -27,6 +27,7 @@ function build(): Promise<WorkflowBundle> {
   return bundleWorkflowCode({
     workflowsPath: join(FOLDER, 'sagas.ts'),
     workflowInterceptorModules: [join(FOLDER, 'trace-workflow.ts')],
+    preloadModules: [join(FOLDER, 'short-stacks.ts')],
     logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} },
   });
 }

@@ -20,6 +20,8 @@ import type { Registration } from '#proto/enrollment/v1/registration';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { type Event, EventLogService } from '#proto/eventlog/v1/service';
 import { Admission } from './admission.ts';
+
+import { Rush } from './saga-rush.ts';
 import { type SagaStart, sagasOf } from './saga-start.ts';
 import { Sweeper } from './saga-sweeper.ts';
 import { tracedStarts } from './trace-activity.ts';
@@ -82,13 +84,16 @@ export class SagaStarts {
   readonly #taskQueue: string;
   readonly #deadlineMs: number;
   readonly #admission: Admission;
+  readonly #rush: Rush;
   #oldest: Date | undefined;
 
-  constructor(client: Client, { config }: Parts) {
+  constructor(client: Client, { config, clients }: Parts) {
     this.#client = client;
     this.#taskQueue = config.temporal.taskQueue;
     this.#deadlineMs = config.sagaDeadlineSeconds * 1000;
     this.#admission = new Admission(client, { taskQueue: this.#taskQueue, openMax: config.sagasInFlightMax });
+    const enrollment = clients.of(EnrollmentService, 'enrollment');
+    this.#rush = new Rush(async () => (await enrollment.countUndecided({})).count);
   }
 
   get open(): number {
@@ -110,6 +115,7 @@ export class SagaStarts {
         : [];
     });
     await eachOf(starting, STARTS_AT_ONCE_MAX, async ({ start, event }) => {
+      await this.#rush.giveWay(signal);
       await this.#admission.enter(signal);
       await inSpan(`start ${start.workflow}`, { parent: event.traceparent }, () => this.#start(start));
     });

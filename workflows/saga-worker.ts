@@ -1,5 +1,5 @@
 /** The process that runs sagas: a Temporal worker, with the chassis around it for health, metrics and an orderly end. */
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { type CompiledWorkerOptions, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Parts, ServiceDefinition } from '#lib/service';
 import { type Activities, createActivities } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
@@ -20,6 +20,19 @@ export const worker: ServiceDefinition = {
   },
 };
 
+/**
+ * Temporal's worker without its watchdog over workflow code. For each call into a workflow that has a time limit Node starts and ends a
+ * thread (https://github.com/nodejs/node/pull/47739), and a saga is dozens of such calls: docs/decisions/011.
+ */
+class UnwatchedWorker extends Worker {
+  protected static override createWorkflowCreator(
+    ...[bundle, options, logger]: Parameters<typeof Worker.createWorkflowCreator>
+  ): ReturnType<typeof Worker.createWorkflowCreator> {
+    const { isolateExecutionTimeoutMs: _limit, ...unlimited } = options;
+    return Worker.createWorkflowCreator(bundle, unlimited as CompiledWorkerOptions, logger); // it only hands the limit on to node:vm
+  }
+}
+
 /** Connects to Temporal, waiting for it where it is away, and polls until stopped. */
 export async function startWorker(
   { config, clients, logger }: Pick<Parts, 'config' | 'clients' | 'logger'>,
@@ -29,7 +42,7 @@ export async function startWorker(
   const connection = await connect(config.temporal.address, (reason) =>
     logger.warn({ reason }, 'waiting for Temporal'),
   );
-  const temporal = await Worker.create({
+  const temporal = await UnwatchedWorker.create({
     connection,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,

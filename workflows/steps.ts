@@ -1,15 +1,20 @@
 /** How each kind of step is called: what it may take, and how often it is tried. */
 import {
-  type ActivityOptions,
+  ActivityFailure,
+  ApplicationFailure,
+  isCancellation,
   type LocalActivityOptions,
   proxyActivities,
   proxyLocalActivities,
 } from '@temporalio/workflow';
 import type { Activities } from './activities.ts';
+import type { EnrollInput } from './input.ts';
 
 const ATTEMPT_MS = 6_000;
 /** The one that leaves our house: billing asks the payment provider. */
 const CHARGE_ATTEMPT_MS = 20_000;
+/** A provider that is well has answered by then. */
+const CHARGE_QUICKLY_MS = 3_000;
 const REMAINING_MIN_MS = 1_000;
 /** Attempts of a compensation before operators are told; then it begins again. */
 const UNDO_ATTEMPTS_MAX = 8;
@@ -29,17 +34,34 @@ const asked: LocalActivityOptions = {
   localRetryThreshold: LOCAL_PAUSE_MAX_MS,
 };
 
-/**
- * Forward steps until a moment. Those that only talk to our own services are local activities: one workflow task instead of one a step.
- * Charging is an ordinary activity: it waits for the outside world, and operators see its attempts in the Web UI.
- */
+/** Forward steps until a moment. They are local activities: one workflow task for all, instead of one each. */
 export function stepsUntil(deadlineAtMs: number) {
-  const scheduleToCloseTimeout = Math.max(deadlineAtMs - Date.now(), REMAINING_MIN_MS);
-  const local: LocalActivityOptions = { ...asked, scheduleToCloseTimeout };
-  const charging: ActivityOptions = { startToCloseTimeout: CHARGE_ATTEMPT_MS, scheduleToCloseTimeout, retry: backoff };
-  const { chargeTuition } = proxyActivities<Activities>({ ...charging, summary: 'charge tuition, fees and materials' });
-  const { reserveSeats, reserveMaterials, recordEnrollment } = proxyLocalActivities<Activities>(local);
+  const timeLeft = () => ({ scheduleToCloseTimeout: Math.max(deadlineAtMs - Date.now(), REMAINING_MIN_MS) });
+  const local = proxyLocalActivities<Activities>({ ...asked, ...timeLeft() });
+  const quickly = proxyLocalActivities<Activities>({
+    startToCloseTimeout: CHARGE_QUICKLY_MS,
+    retry: { maximumAttempts: 1 },
+  });
+
+  /** What the first attempt does not settle waits for the outside world: as an ordinary activity, whose attempts operators see. */
+  async function chargeTuition(registration: EnrollInput): Promise<void> {
+    try {
+      await quickly.chargeTuition(registration);
+    } catch (failure) {
+      if (isCancellation(failure) || isFinal(failure)) throw failure;
+      const summary = 'charge tuition, fees and materials';
+      const options = { startToCloseTimeout: CHARGE_ATTEMPT_MS, retry: backoff, summary, ...timeLeft() };
+      await proxyActivities<Activities>(options).chargeTuition(registration);
+    }
+  }
+
+  const { reserveSeats, reserveMaterials, recordEnrollment } = local;
   return { reserveSeats, chargeTuition, reserveMaterials, recordEnrollment };
+}
+
+function isFinal(failure: unknown): boolean {
+  const cause = failure instanceof ActivityFailure ? failure.cause : failure;
+  return cause instanceof ApplicationFailure && cause.nonRetryable === true;
 }
 
 /** The step after which nothing is undone: asked until it answers. */

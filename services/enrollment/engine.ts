@@ -70,6 +70,11 @@ export class Engine {
     return this.#batcher.waiting;
   }
 
+  /** Requests that wait or are being decided. */
+  get undecided(): number {
+    return this.#batcher.unanswered;
+  }
+
   /** @throws QueueFull; ALREADY_EXISTS for an id that was used for something else; DEADLINE_EXCEEDED. */
   async register(ask: Ask): Promise<Answer> {
     const end = decisionLatency.startTimer();

@@ -17,7 +17,8 @@ export const enrollment: ServiceDefinition = {
     gauge('registrar_decision_queue_length', 'Registrations that wait to be decided', () => engine.waiting);
     return {
       services: [EnrollmentService],
-      routes: (router) => router.service(EnrollmentService, { ...studentCalls(parts, engine), ...sagaCalls(parts) }),
+      routes: (router) =>
+        router.service(EnrollmentService, { ...studentCalls(parts, engine), ...sagaCalls(parts, engine) }),
       followers: followers(parts),
     };
   },

@@ -4,6 +4,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import { requireRole } from '#lib/caller';
 import type { Parts } from '#lib/service';
 import type { EnrollmentService } from '#proto/enrollment/v1/service';
+import type { Engine } from './engine.ts';
 import { pendingRegistrations } from './registration.ts';
 import { registrationChanges } from './registration-change.ts';
 import { confirmSeats, finishDrops, releaseSeats, reserveSeats } from './seats.ts';
@@ -13,10 +14,10 @@ const PENDING_DEFAULT = 100;
 
 type SagaCalls = Pick<
   ServiceImpl<typeof EnrollmentService>,
-  'reserveSeats' | 'confirmSeats' | 'releaseSeats' | 'finishDrops' | 'listPendingRegistrations'
+  'reserveSeats' | 'confirmSeats' | 'releaseSeats' | 'finishDrops' | 'listPendingRegistrations' | 'countUndecided'
 >;
 
-export function sagaCalls(parts: Parts): SagaCalls {
+export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
   const onRegistration = registrationChanges(parts);
   return {
     async reserveSeats({ registrationId }, context) {
@@ -53,6 +54,11 @@ export function sagaCalls(parts: Parts): SagaCalls {
       const before = requestedBefore ? timestampDate(requestedBefore) : new Date();
       const most = Math.min(limit || PENDING_DEFAULT, PENDING_MAX);
       return { registrations: await pendingRegistrations(parts.database.query, before, most) };
+    },
+
+    async countUndecided(_request, context) {
+      requireRole(context, 'system');
+      return { count: engine.undecided };
     },
   };
 }

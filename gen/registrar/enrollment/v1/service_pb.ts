@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/enrollment/v1/service.proto.
  */
 export const file_registrar_enrollment_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVyZWdpc3RyYXIvZW5yb2xsbWVudC92MS9zZXJ2aWNlLnByb3RvEhdyZWdpc3RyYXIuZW5yb2xsbWVudC52MSIuCgNBZGQSEgoKc2VjdGlvbl9pZBgBIAEoCRITCgtvcl93YWl0bGlzdBgCIAEoCCL1AQoPUmVnaXN0ZXJSZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJEioKBGFkZHMYAyADKAsyHC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5BZGQSDQoFZHJvcHMYBCADKAkSKwoEbW9kZRgFIAEoDjIdLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLk1vZGUSFgoOcGF5bWVudF9tZXRob2QYBiABKAkSNQoJbWF0ZXJpYWxzGAcgASgOMiIucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuTWF0ZXJpYWxzImEKEFJlZ2lzdGVyUmVzcG9uc2USOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEhAKCHBvc2l0aW9uGAIgASgDIskBChNSZWdpc3Rlck1hbnlSZXF1ZXN0EkMKB2VudHJpZXMYASADKAsyMi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3Rlck1hbnlSZXF1ZXN0LkVudHJ5Gm0KBUVudHJ5EhQKDGFjY2Vzc190b2tlbhgBIAEoCRI5CgdyZXF1ZXN0GAIgASgLMigucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0ZXJSZXF1ZXN0EhMKC3RyYWNlcGFyZW50GAMgASgJItUCChRSZWdpc3Rlck1hbnlSZXNwb25zZRJFCgdhbnN3ZXJzGAEgAygLMjQucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0ZXJNYW55UmVzcG9uc2UuQW5zd2VyGpsBCgZBbnN3ZXISPQoIcmVzcG9uc2UYASABKAsyKS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlc3BvbnNlSAASSAoHZmFpbHVyZRgCIAEoCzI1LnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdGVyTWFueVJlc3BvbnNlLkZhaWx1cmVIAEIICgZyZXN1bHQaWAoHRmFpbHVyZRIMCgRjb2RlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkSLgoHcmVmdXNhbBgDIAEoCzIdLnJlZ2lzdHJhci5yZWZ1c2FsLnYxLlJlZnVzYWwiTAoPVmFsaWRhdGVSZXF1ZXN0EjkKB3JlcXVlc3QYASABKAsyKC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlcXVlc3QiTwoQVmFsaWRhdGVSZXNwb25zZRI7CgxyZWdpc3RyYXRpb24YASABKAsyJS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RyYXRpb24iMQoWR2V0UmVnaXN0cmF0aW9uUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiVgoXR2V0UmVnaXN0cmF0aW9uUmVzcG9uc2USOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uIj0KFkxpc3RFbnJvbGxtZW50c1JlcXVlc3QSEgoKc3R1ZGVudF9pZBgBIAEoCRIPCgd0ZXJtX2lkGAIgASgJIlMKF0xpc3RFbnJvbGxtZW50c1Jlc3BvbnNlEjgKC2Vucm9sbG1lbnRzGAEgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudCJmCh9MaXN0UGVuZGluZ1JlZ2lzdHJhdGlvbnNSZXF1ZXN0EjQKEHJlcXVlc3RlZF9iZWZvcmUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxpbWl0GAIgASgFImAKIExpc3RQZW5kaW5nUmVnaXN0cmF0aW9uc1Jlc3BvbnNlEjwKDXJlZ2lzdHJhdGlvbnMYASADKAsyJS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RyYXRpb24iNAoZQ2FuY2VsUmVnaXN0cmF0aW9uUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiWQoaQ2FuY2VsUmVnaXN0cmF0aW9uUmVzcG9uc2USOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uIj4KFExlYXZlV2FpdGxpc3RSZXF1ZXN0EhIKCnN0dWRlbnRfaWQYASABKAkSEgoKc2VjdGlvbl9pZBgCIAEoCSIXChVMZWF2ZVdhaXRsaXN0UmVzcG9uc2UiLgoTUmVzZXJ2ZVNlYXRzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiFgoUUmVzZXJ2ZVNlYXRzUmVzcG9uc2UiLgoTQ29uZmlybVNlYXRzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiFgoUQ29uZmlybVNlYXRzUmVzcG9uc2UiPgoTUmVsZWFzZVNlYXRzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhYKFFJlbGVhc2VTZWF0c1Jlc3BvbnNlIi0KEkZpbmlzaERyb3BzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiFQoTRmluaXNoRHJvcHNSZXNwb25zZTKdCwoRRW5yb2xsbWVudFNlcnZpY2USZAoIUmVnaXN0ZXISKC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlcXVlc3QaKS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlc3BvbnNlIgOQAgIScAoMUmVnaXN0ZXJNYW55EiwucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0ZXJNYW55UmVxdWVzdBotLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdGVyTWFueVJlc3BvbnNlIgOQAgISZAoIVmFsaWRhdGUSKC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5WYWxpZGF0ZVJlcXVlc3QaKS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5WYWxpZGF0ZVJlc3BvbnNlIgOQAgESeQoPR2V0UmVnaXN0cmF0aW9uEi8ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuR2V0UmVnaXN0cmF0aW9uUmVxdWVzdBowLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkdldFJlZ2lzdHJhdGlvblJlc3BvbnNlIgOQAgESeQoPTGlzdEVucm9sbG1lbnRzEi8ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuTGlzdEVucm9sbG1lbnRzUmVxdWVzdBowLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkxpc3RFbnJvbGxtZW50c1Jlc3BvbnNlIgOQAgESggEKEkNhbmNlbFJlZ2lzdHJhdGlvbhIyLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkNhbmNlbFJlZ2lzdHJhdGlvblJlcXVlc3QaMy5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5DYW5jZWxSZWdpc3RyYXRpb25SZXNwb25zZSIDkAICEnMKDUxlYXZlV2FpdGxpc3QSLS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5MZWF2ZVdhaXRsaXN0UmVxdWVzdBouLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkxlYXZlV2FpdGxpc3RSZXNwb25zZSIDkAICEpQBChhMaXN0UGVuZGluZ1JlZ2lzdHJhdGlvbnMSOC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5MaXN0UGVuZGluZ1JlZ2lzdHJhdGlvbnNSZXF1ZXN0GjkucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuTGlzdFBlbmRpbmdSZWdpc3RyYXRpb25zUmVzcG9uc2UiA5ACARJwCgxSZXNlcnZlU2VhdHMSLC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZXNlcnZlU2VhdHNSZXF1ZXN0Gi0ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVzZXJ2ZVNlYXRzUmVzcG9uc2UiA5ACAhJwCgxDb25maXJtU2VhdHMSLC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5Db25maXJtU2VhdHNSZXF1ZXN0Gi0ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuQ29uZmlybVNlYXRzUmVzcG9uc2UiA5ACAhJwCgxSZWxlYXNlU2VhdHMSLC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWxlYXNlU2VhdHNSZXF1ZXN0Gi0ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVsZWFzZVNlYXRzUmVzcG9uc2UiA5ACAhJtCgtGaW5pc2hEcm9wcxIrLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkZpbmlzaERyb3BzUmVxdWVzdBosLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkZpbmlzaERyb3BzUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_registrar_enrollment_v1_registration, file_registrar_refusal_v1_refusal]);
+  fileDesc("CiVyZWdpc3RyYXIvZW5yb2xsbWVudC92MS9zZXJ2aWNlLnByb3RvEhdyZWdpc3RyYXIuZW5yb2xsbWVudC52MSIuCgNBZGQSEgoKc2VjdGlvbl9pZBgBIAEoCRITCgtvcl93YWl0bGlzdBgCIAEoCCL1AQoPUmVnaXN0ZXJSZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJEioKBGFkZHMYAyADKAsyHC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5BZGQSDQoFZHJvcHMYBCADKAkSKwoEbW9kZRgFIAEoDjIdLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLk1vZGUSFgoOcGF5bWVudF9tZXRob2QYBiABKAkSNQoJbWF0ZXJpYWxzGAcgASgOMiIucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuTWF0ZXJpYWxzImEKEFJlZ2lzdGVyUmVzcG9uc2USOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEhAKCHBvc2l0aW9uGAIgASgDIskBChNSZWdpc3Rlck1hbnlSZXF1ZXN0EkMKB2VudHJpZXMYASADKAsyMi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3Rlck1hbnlSZXF1ZXN0LkVudHJ5Gm0KBUVudHJ5EhQKDGFjY2Vzc190b2tlbhgBIAEoCRI5CgdyZXF1ZXN0GAIgASgLMigucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0ZXJSZXF1ZXN0EhMKC3RyYWNlcGFyZW50GAMgASgJItUCChRSZWdpc3Rlck1hbnlSZXNwb25zZRJFCgdhbnN3ZXJzGAEgAygLMjQucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0ZXJNYW55UmVzcG9uc2UuQW5zd2VyGpsBCgZBbnN3ZXISPQoIcmVzcG9uc2UYASABKAsyKS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlc3BvbnNlSAASSAoHZmFpbHVyZRgCIAEoCzI1LnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdGVyTWFueVJlc3BvbnNlLkZhaWx1cmVIAEIICgZyZXN1bHQaWAoHRmFpbHVyZRIMCgRjb2RlGAEgASgFEg8KB21lc3NhZ2UYAiABKAkSLgoHcmVmdXNhbBgDIAEoCzIdLnJlZ2lzdHJhci5yZWZ1c2FsLnYxLlJlZnVzYWwiTAoPVmFsaWRhdGVSZXF1ZXN0EjkKB3JlcXVlc3QYASABKAsyKC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlcXVlc3QiTwoQVmFsaWRhdGVSZXNwb25zZRI7CgxyZWdpc3RyYXRpb24YASABKAsyJS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RyYXRpb24iMQoWR2V0UmVnaXN0cmF0aW9uUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiVgoXR2V0UmVnaXN0cmF0aW9uUmVzcG9uc2USOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uIj0KFkxpc3RFbnJvbGxtZW50c1JlcXVlc3QSEgoKc3R1ZGVudF9pZBgBIAEoCRIPCgd0ZXJtX2lkGAIgASgJIlMKF0xpc3RFbnJvbGxtZW50c1Jlc3BvbnNlEjgKC2Vucm9sbG1lbnRzGAEgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudCIXChVDb3VudFVuZGVjaWRlZFJlcXVlc3QiJwoWQ291bnRVbmRlY2lkZWRSZXNwb25zZRINCgVjb3VudBgBIAEoBSJmCh9MaXN0UGVuZGluZ1JlZ2lzdHJhdGlvbnNSZXF1ZXN0EjQKEHJlcXVlc3RlZF9iZWZvcmUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxpbWl0GAIgASgFImAKIExpc3RQZW5kaW5nUmVnaXN0cmF0aW9uc1Jlc3BvbnNlEjwKDXJlZ2lzdHJhdGlvbnMYASADKAsyJS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RyYXRpb24iNAoZQ2FuY2VsUmVnaXN0cmF0aW9uUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiWQoaQ2FuY2VsUmVnaXN0cmF0aW9uUmVzcG9uc2USOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uIj4KFExlYXZlV2FpdGxpc3RSZXF1ZXN0EhIKCnN0dWRlbnRfaWQYASABKAkSEgoKc2VjdGlvbl9pZBgCIAEoCSIXChVMZWF2ZVdhaXRsaXN0UmVzcG9uc2UiLgoTUmVzZXJ2ZVNlYXRzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiFgoUUmVzZXJ2ZVNlYXRzUmVzcG9uc2UiLgoTQ29uZmlybVNlYXRzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiFgoUQ29uZmlybVNlYXRzUmVzcG9uc2UiPgoTUmVsZWFzZVNlYXRzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhYKFFJlbGVhc2VTZWF0c1Jlc3BvbnNlIi0KEkZpbmlzaERyb3BzUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiFQoTRmluaXNoRHJvcHNSZXNwb25zZTKVDAoRRW5yb2xsbWVudFNlcnZpY2USZAoIUmVnaXN0ZXISKC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlcXVlc3QaKS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RlclJlc3BvbnNlIgOQAgIScAoMUmVnaXN0ZXJNYW55EiwucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0ZXJNYW55UmVxdWVzdBotLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdGVyTWFueVJlc3BvbnNlIgOQAgISZAoIVmFsaWRhdGUSKC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5WYWxpZGF0ZVJlcXVlc3QaKS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5WYWxpZGF0ZVJlc3BvbnNlIgOQAgESeQoPR2V0UmVnaXN0cmF0aW9uEi8ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuR2V0UmVnaXN0cmF0aW9uUmVxdWVzdBowLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkdldFJlZ2lzdHJhdGlvblJlc3BvbnNlIgOQAgESeQoPTGlzdEVucm9sbG1lbnRzEi8ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuTGlzdEVucm9sbG1lbnRzUmVxdWVzdBowLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkxpc3RFbnJvbGxtZW50c1Jlc3BvbnNlIgOQAgESggEKEkNhbmNlbFJlZ2lzdHJhdGlvbhIyLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkNhbmNlbFJlZ2lzdHJhdGlvblJlcXVlc3QaMy5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5DYW5jZWxSZWdpc3RyYXRpb25SZXNwb25zZSIDkAICEnMKDUxlYXZlV2FpdGxpc3QSLS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5MZWF2ZVdhaXRsaXN0UmVxdWVzdBouLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkxlYXZlV2FpdGxpc3RSZXNwb25zZSIDkAICEpQBChhMaXN0UGVuZGluZ1JlZ2lzdHJhdGlvbnMSOC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5MaXN0UGVuZGluZ1JlZ2lzdHJhdGlvbnNSZXF1ZXN0GjkucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuTGlzdFBlbmRpbmdSZWdpc3RyYXRpb25zUmVzcG9uc2UiA5ACARJ2Cg5Db3VudFVuZGVjaWRlZBIuLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkNvdW50VW5kZWNpZGVkUmVxdWVzdBovLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkNvdW50VW5kZWNpZGVkUmVzcG9uc2UiA5ACARJwCgxSZXNlcnZlU2VhdHMSLC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZXNlcnZlU2VhdHNSZXF1ZXN0Gi0ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVzZXJ2ZVNlYXRzUmVzcG9uc2UiA5ACAhJwCgxDb25maXJtU2VhdHMSLC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5Db25maXJtU2VhdHNSZXF1ZXN0Gi0ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuQ29uZmlybVNlYXRzUmVzcG9uc2UiA5ACAhJwCgxSZWxlYXNlU2VhdHMSLC5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWxlYXNlU2VhdHNSZXF1ZXN0Gi0ucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVsZWFzZVNlYXRzUmVzcG9uc2UiA5ACAhJtCgtGaW5pc2hEcm9wcxIrLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkZpbmlzaERyb3BzUmVxdWVzdBosLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkZpbmlzaERyb3BzUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_registrar_enrollment_v1_registration, file_registrar_refusal_v1_refusal]);
 
 /**
  * @generated from message registrar.enrollment.v1.Add
@@ -346,6 +346,36 @@ export const ListEnrollmentsResponseSchema: GenMessage<ListEnrollmentsResponse> 
   messageDesc(file_registrar_enrollment_v1_service, 10);
 
 /**
+ * @generated from message registrar.enrollment.v1.CountUndecidedRequest
+ */
+export type CountUndecidedRequest = Message<"registrar.enrollment.v1.CountUndecidedRequest"> & {
+};
+
+/**
+ * Describes the message registrar.enrollment.v1.CountUndecidedRequest.
+ * Use `create(CountUndecidedRequestSchema)` to create a new message.
+ */
+export const CountUndecidedRequestSchema: GenMessage<CountUndecidedRequest> = /*@__PURE__*/
+  messageDesc(file_registrar_enrollment_v1_service, 11);
+
+/**
+ * @generated from message registrar.enrollment.v1.CountUndecidedResponse
+ */
+export type CountUndecidedResponse = Message<"registrar.enrollment.v1.CountUndecidedResponse"> & {
+  /**
+   * @generated from field: int32 count = 1;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message registrar.enrollment.v1.CountUndecidedResponse.
+ * Use `create(CountUndecidedResponseSchema)` to create a new message.
+ */
+export const CountUndecidedResponseSchema: GenMessage<CountUndecidedResponse> = /*@__PURE__*/
+  messageDesc(file_registrar_enrollment_v1_service, 12);
+
+/**
  * @generated from message registrar.enrollment.v1.ListPendingRegistrationsRequest
  */
 export type ListPendingRegistrationsRequest = Message<"registrar.enrollment.v1.ListPendingRegistrationsRequest"> & {
@@ -367,7 +397,7 @@ export type ListPendingRegistrationsRequest = Message<"registrar.enrollment.v1.L
  * Use `create(ListPendingRegistrationsRequestSchema)` to create a new message.
  */
 export const ListPendingRegistrationsRequestSchema: GenMessage<ListPendingRegistrationsRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 11);
+  messageDesc(file_registrar_enrollment_v1_service, 13);
 
 /**
  * @generated from message registrar.enrollment.v1.ListPendingRegistrationsResponse
@@ -384,7 +414,7 @@ export type ListPendingRegistrationsResponse = Message<"registrar.enrollment.v1.
  * Use `create(ListPendingRegistrationsResponseSchema)` to create a new message.
  */
 export const ListPendingRegistrationsResponseSchema: GenMessage<ListPendingRegistrationsResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 12);
+  messageDesc(file_registrar_enrollment_v1_service, 14);
 
 /**
  * @generated from message registrar.enrollment.v1.CancelRegistrationRequest
@@ -401,7 +431,7 @@ export type CancelRegistrationRequest = Message<"registrar.enrollment.v1.CancelR
  * Use `create(CancelRegistrationRequestSchema)` to create a new message.
  */
 export const CancelRegistrationRequestSchema: GenMessage<CancelRegistrationRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 13);
+  messageDesc(file_registrar_enrollment_v1_service, 15);
 
 /**
  * @generated from message registrar.enrollment.v1.CancelRegistrationResponse
@@ -418,7 +448,7 @@ export type CancelRegistrationResponse = Message<"registrar.enrollment.v1.Cancel
  * Use `create(CancelRegistrationResponseSchema)` to create a new message.
  */
 export const CancelRegistrationResponseSchema: GenMessage<CancelRegistrationResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 14);
+  messageDesc(file_registrar_enrollment_v1_service, 16);
 
 /**
  * @generated from message registrar.enrollment.v1.LeaveWaitlistRequest
@@ -440,7 +470,7 @@ export type LeaveWaitlistRequest = Message<"registrar.enrollment.v1.LeaveWaitlis
  * Use `create(LeaveWaitlistRequestSchema)` to create a new message.
  */
 export const LeaveWaitlistRequestSchema: GenMessage<LeaveWaitlistRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 15);
+  messageDesc(file_registrar_enrollment_v1_service, 17);
 
 /**
  * @generated from message registrar.enrollment.v1.LeaveWaitlistResponse
@@ -453,7 +483,7 @@ export type LeaveWaitlistResponse = Message<"registrar.enrollment.v1.LeaveWaitli
  * Use `create(LeaveWaitlistResponseSchema)` to create a new message.
  */
 export const LeaveWaitlistResponseSchema: GenMessage<LeaveWaitlistResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 16);
+  messageDesc(file_registrar_enrollment_v1_service, 18);
 
 /**
  * @generated from message registrar.enrollment.v1.ReserveSeatsRequest
@@ -470,7 +500,7 @@ export type ReserveSeatsRequest = Message<"registrar.enrollment.v1.ReserveSeatsR
  * Use `create(ReserveSeatsRequestSchema)` to create a new message.
  */
 export const ReserveSeatsRequestSchema: GenMessage<ReserveSeatsRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 17);
+  messageDesc(file_registrar_enrollment_v1_service, 19);
 
 /**
  * @generated from message registrar.enrollment.v1.ReserveSeatsResponse
@@ -483,7 +513,7 @@ export type ReserveSeatsResponse = Message<"registrar.enrollment.v1.ReserveSeats
  * Use `create(ReserveSeatsResponseSchema)` to create a new message.
  */
 export const ReserveSeatsResponseSchema: GenMessage<ReserveSeatsResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 18);
+  messageDesc(file_registrar_enrollment_v1_service, 20);
 
 /**
  * @generated from message registrar.enrollment.v1.ConfirmSeatsRequest
@@ -500,7 +530,7 @@ export type ConfirmSeatsRequest = Message<"registrar.enrollment.v1.ConfirmSeatsR
  * Use `create(ConfirmSeatsRequestSchema)` to create a new message.
  */
 export const ConfirmSeatsRequestSchema: GenMessage<ConfirmSeatsRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 19);
+  messageDesc(file_registrar_enrollment_v1_service, 21);
 
 /**
  * @generated from message registrar.enrollment.v1.ConfirmSeatsResponse
@@ -513,7 +543,7 @@ export type ConfirmSeatsResponse = Message<"registrar.enrollment.v1.ConfirmSeats
  * Use `create(ConfirmSeatsResponseSchema)` to create a new message.
  */
 export const ConfirmSeatsResponseSchema: GenMessage<ConfirmSeatsResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 20);
+  messageDesc(file_registrar_enrollment_v1_service, 22);
 
 /**
  * @generated from message registrar.enrollment.v1.ReleaseSeatsRequest
@@ -535,7 +565,7 @@ export type ReleaseSeatsRequest = Message<"registrar.enrollment.v1.ReleaseSeatsR
  * Use `create(ReleaseSeatsRequestSchema)` to create a new message.
  */
 export const ReleaseSeatsRequestSchema: GenMessage<ReleaseSeatsRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 21);
+  messageDesc(file_registrar_enrollment_v1_service, 23);
 
 /**
  * @generated from message registrar.enrollment.v1.ReleaseSeatsResponse
@@ -548,7 +578,7 @@ export type ReleaseSeatsResponse = Message<"registrar.enrollment.v1.ReleaseSeats
  * Use `create(ReleaseSeatsResponseSchema)` to create a new message.
  */
 export const ReleaseSeatsResponseSchema: GenMessage<ReleaseSeatsResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 22);
+  messageDesc(file_registrar_enrollment_v1_service, 24);
 
 /**
  * @generated from message registrar.enrollment.v1.FinishDropsRequest
@@ -565,7 +595,7 @@ export type FinishDropsRequest = Message<"registrar.enrollment.v1.FinishDropsReq
  * Use `create(FinishDropsRequestSchema)` to create a new message.
  */
 export const FinishDropsRequestSchema: GenMessage<FinishDropsRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 23);
+  messageDesc(file_registrar_enrollment_v1_service, 25);
 
 /**
  * @generated from message registrar.enrollment.v1.FinishDropsResponse
@@ -578,7 +608,7 @@ export type FinishDropsResponse = Message<"registrar.enrollment.v1.FinishDropsRe
  * Use `create(FinishDropsResponseSchema)` to create a new message.
  */
 export const FinishDropsResponseSchema: GenMessage<FinishDropsResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_service, 24);
+  messageDesc(file_registrar_enrollment_v1_service, 26);
 
 /**
  * Seats, registrations and waitlists. Students act for themselves, staff for any student, the saga as the system.
@@ -598,7 +628,7 @@ export const EnrollmentService: GenService<{
     output: typeof RegisterResponseSchema;
   },
   /**
-   * RegisterMany is Register for up to 64 students at once, each with the access token of who asks: what an edge gathers.
+   * RegisterMany is Register for up to 256 students at once, each with the access token of who asks: what an edge gathers.
    * Each is answered or refused on its own.
    *
    * @generated from rpc registrar.enrollment.v1.EnrollmentService.RegisterMany
@@ -666,6 +696,17 @@ export const EnrollmentService: GenService<{
     methodKind: "unary";
     input: typeof ListPendingRegistrationsRequestSchema;
     output: typeof ListPendingRegistrationsResponseSchema;
+  },
+  /**
+   * CountUndecided answers how many registrations wait in this process, or are being decided, just now: whoever starts sagas gives way to
+   * a crowd. System only.
+   *
+   * @generated from rpc registrar.enrollment.v1.EnrollmentService.CountUndecided
+   */
+  countUndecided: {
+    methodKind: "unary";
+    input: typeof CountUndecidedRequestSchema;
+    output: typeof CountUndecidedResponseSchema;
   },
   /**
    * Saga: ReserveSeats takes charge of the seats that Register reserved. Refused with `cancelled` or `released` once the
