@@ -49,7 +49,10 @@ export async function openDatabase(
     pool: { min: 0, max: POOL_MAX },
     driverOptions: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      onPoolCreated: (own: pg.Pool) => measurePool('entities', own),
+      onPoolCreated: (own: pg.Pool) => {
+        measurePool('entities', own);
+        own.on('connect', prepareStatements);
+      },
     },
   });
   await migrate(url, pool, [...chassisMigrations, ...migrations]);
@@ -115,6 +118,16 @@ function prepared(text: string, parameters: unknown[]): pg.QueryConfig {
   const name = `s${statementNames.size}`;
   statementNames.set(text, name);
   return { name, text, values };
+}
+
+/** The ORM's statements too: it sends them as texts, and Postgres would plan each anew. */
+function prepareStatements(client: pg.PoolClient): void {
+  const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
+  const named = (text: unknown, values: unknown, ...others: unknown[]) =>
+    typeof text === 'string' && Array.isArray(values) && values.length > 0
+      ? query(prepared(text, values), ...others)
+      : query(text, values, ...others);
+  client.query = named as typeof client.query; // each of its overloads comes out as it went in
 }
 
 /** SQL inside an entity manager's transaction. */

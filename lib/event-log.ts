@@ -11,6 +11,9 @@ import { traceparent } from './trace.ts';
 
 /** How long a follower may wait for what another instance of the service has committed. */
 const POLL_MS = 75;
+/** The same while no other instance seems to be there. */
+const POLL_ALONE_MS = 500;
+const ALONE_AFTER_MS = 10_000;
 
 /** A fact about to be appended. */
 export interface NewEvent {
@@ -88,13 +91,14 @@ export async function headPosition(query: Query): Promise<bigint> {
 
 /**
  * Knows where the head is and wakes those who wait for it: at once for what this process commits, within {@link POLL_MS} for what other
- * instances commit. Polls only while somebody waits.
+ * instances commit, and a little later for the first of those. Polls only while somebody waits.
  */
 export class LogHead {
   readonly #query: Query;
   readonly #waiting = new Set<() => void>();
   #position = 0n;
   #timer: NodeJS.Timeout | undefined;
+  #heardOthersAtMs = 0;
 
   constructor(query: Query) {
     this.#query = query;
@@ -133,12 +137,22 @@ export class LogHead {
     this.#timer = setTimeout(async () => {
       // A database that is away tells nothing new; those who wait read it themselves and meet the error there.
       await headPosition(this.#query).then(
-        (position) => this.advance(position),
+        (position) => this.#hear(position),
         () => undefined,
       );
       this.#timer = undefined;
       this.#poll();
-    }, POLL_MS);
+    }, this.#pollMs());
     this.#timer.unref();
+  }
+
+  #pollMs(): number {
+    return Date.now() - this.#heardOthersAtMs < ALONE_AFTER_MS ? POLL_MS : POLL_ALONE_MS;
+  }
+
+  #hear(position: bigint): void {
+    // What this process commits it knows already.
+    if (position > this.#position) this.#heardOthersAtMs = Date.now();
+    this.advance(position);
   }
 }

@@ -17,9 +17,15 @@ const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const host = '127.0.0.1';
 
-/** Measured: the pragmas double the sagas per second, one partition a task queue brings a tenth more. */
+/** Measured: the pragmas double the sagas per second, and one partition a task queue brings a tenth more. */
 const pragmas = { journal_mode: 'WAL', synchronous: 'NORMAL' };
-const dynamicConfig = { 'matching.numTaskqueueReadPartitions': 1, 'matching.numTaskqueueWritePartitions': 1 };
+const dynamicConfig = {
+  'matching.numTaskqueueReadPartitions': 1,
+  'matching.numTaskqueueWritePartitions': 1,
+  // The development server asks the database anew, a dozen times a saga, which search attributes and endpoints there are. Ours stay.
+  'system.forceSearchAttributesCacheRefreshOnRead': false,
+  'system.forceNexusEndpointRefreshOnRead': false,
+};
 
 export interface TemporalOptions extends Partial<TemporalSearch> {
   /** Made if it is not there; its workflows are kept between starts. */
@@ -107,7 +113,7 @@ function serverKeeper(binary: string, folder: string, ports: TemporalPorts, opti
 }
 
 function serverArguments(folder: string, ports: TemporalPorts): string[] {
-  const repeated = (flag: string, values: Record<string, string | number>) =>
+  const repeated = (flag: string, values: Record<string, string | number | boolean>) =>
     Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${value}`]);
   return [
     ...['server', 'start-dev', '--ip', host, '--port', String(ports.frontend), '--ui-port', String(ports.ui)],

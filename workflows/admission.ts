@@ -12,6 +12,7 @@ export class Admission {
   #counted = 0;
   #countedAtMs = 0;
   #startedSince = 0;
+  #counting: Promise<void> | undefined;
 
   constructor(client: Client, { taskQueue, openMax }: { taskQueue: string; openMax: number }) {
     this.#client = client;
@@ -26,16 +27,22 @@ export class Admission {
 
   /** Resolves when one more may be started. @throws when the signal aborts, or Temporal cannot tell. */
   async enter(signal: AbortSignal): Promise<void> {
-    while (this.open >= this.#openMax) {
-      const pauseMs = this.#countedAtMs + RECOUNT_MS - Date.now();
-      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
-      await this.#count();
-    }
+    while (this.open >= this.#openMax) await this.#recount(signal);
     signal.throwIfAborted();
     this.#startedSince++;
   }
 
-  async #count(): Promise<void> {
+  /** Once for all who wait. */
+  #recount(signal: AbortSignal): Promise<void> {
+    this.#counting ??= this.#count(signal).finally(() => {
+      this.#counting = undefined;
+    });
+    return this.#counting;
+  }
+
+  async #count(signal: AbortSignal): Promise<void> {
+    const pauseMs = this.#countedAtMs + RECOUNT_MS - Date.now();
+    if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
     const query = `TaskQueue = '${this.#taskQueue}' and ExecutionStatus = 'Running' and Outcome = 'running'`;
     const { count } = await this.#client.workflow.count(query);
     this.#counted = count;

@@ -13,7 +13,7 @@ import type { Change, Parts } from '#lib/service';
 import type { Charge as ChargeMessage } from '#proto/billing/v1/billing';
 import { TuitionChargedSchema, TuitionDeclinedSchema, TuitionRefundedSchema } from '#proto/billing/v1/events';
 import type { ChargeTuitionRequest, RefundTuitionRequest } from '#proto/billing/v1/service';
-import { type Charge, ChargeLine, linesOf, lockCharge } from './charge.ts';
+import { Charge, ChargeLine, linesOf, lockCharge } from './charge.ts';
 import { pricesOf } from './followers.ts';
 import type { Patience, PaymentAnswer, PaymentGateway } from './gateway.ts';
 import { leftOf, postCharge, postRefund } from './ledger.ts';
@@ -76,33 +76,34 @@ interface Standing {
   message: ChargeMessage;
 }
 
-async function standingOf(em: EntityManager, charge: Charge): Promise<Standing> {
+function standingOf(charge: Charge, lines: readonly ChargeLine[]): Standing {
   const { registrationId, status, currency, total, paymentMethod, declineCode } = charge;
-  const message = charge.toMessage(await linesOf(em, registrationId));
-  return { registrationId, status, currency, total, paymentMethod, declineCode, message };
+  return { registrationId, status, currency, total, paymentMethod, declineCode, message: charge.toMessage(lines) };
+}
+
+/** A charge that somebody has named before, locked. */
+async function readStanding(em: EntityManager, registrationId: string): Promise<Standing | undefined> {
+  const charge = await lockCharge(em, registrationId);
+  return charge ? standingOf(charge, await linesOf(em, registrationId)) : undefined;
 }
 
 /** Fixes the price and writes down that the provider will be asked; a repeat finds what the first call wrote. */
 async function requestCharge(em: EntityManager, request: ChargeTuitionRequest): Promise<Standing> {
-  const known = await lockCharge(em, request.registrationId);
-  if (known) return standingOf(em, known);
+  const known = await readStanding(em, request.registrationId);
+  if (known) return known;
   const price = await currentPrice(em, request);
   const { registrationId, studentId, termId, paymentMethod } = request;
-  const isFirst = await insertCharge(em, {
-    registrationId,
-    studentId,
-    termId,
-    paymentMethod,
-    status: 'requested',
-    price,
-  });
-  if (isFirst) {
-    for (const [line, priced] of price.lines.entries()) em.create(ChargeLine, { registrationId, line, ...priced });
-    await em.flush();
+  const row = { registrationId, studentId, termId, paymentMethod, status: 'requested' as const };
+  if (!(await insertCharge(em, { ...row, price }))) {
+    const earlier = await readStanding(em, registrationId);
+    if (!earlier) throw new Error(`charge ${registrationId} is gone though charges are never deleted`);
+    return earlier;
   }
-  const charge = await lockCharge(em, registrationId);
-  if (!charge) throw new Error(`charge ${registrationId} is gone though charges are never deleted`);
-  return standingOf(em, charge);
+  const lines = price.lines.map((priced, line) => em.create(ChargeLine, { registrationId, line, ...priced }));
+  await em.flush();
+  const { total, currency } = price;
+  const stored = { ...row, total, currency, refunded: 0n, declineCode: '' };
+  return standingOf(em.create(Charge, stored, { persist: false }), lines);
 }
 
 async function currentPrice(em: EntityManager, { termId, items }: ChargeTuitionRequest): Promise<Price> {
@@ -155,10 +156,10 @@ async function ask(gateway: PaymentGateway, charge: Standing, patience: Patience
 async function settleCharge({ em, emit }: Change, registrationId: string, answer: PaymentAnswer): Promise<Standing> {
   const charge = await lockCharge(em, registrationId);
   if (!charge) throw new Error(`charge ${registrationId} is gone though charges are never deleted`);
-  if (charge.status !== 'requested') return standingOf(em, charge);
-  // Only an undo voids, and it will write that down itself.
-  if (answer.outcome === 'voided') return { ...(await standingOf(em, charge)), status: 'refunded' };
   const lines = await linesOf(em, registrationId);
+  if (charge.status !== 'requested') return standingOf(charge, lines);
+  // Only an undo voids, and it will write that down itself.
+  if (answer.outcome === 'voided') return { ...standingOf(charge, lines), status: 'refunded' };
   if (answer.outcome === 'declined') {
     charge.status = 'declined';
     charge.declineCode = answer.code;
@@ -169,7 +170,7 @@ async function settleCharge({ em, emit }: Change, registrationId: string, answer
     const entries = await postCharge(queryIn(em), charge, { amounts: addUp(lines), sectionIds });
     emit(TuitionChargedSchema, registrationId, { charge: charge.toMessage(lines), entries });
   }
-  return standingOf(em, charge);
+  return standingOf(charge, lines);
 }
 
 function answerOf({ status, declineCode, message }: Standing): ChargeMessage {
