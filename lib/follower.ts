@@ -7,7 +7,7 @@ import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/p
 import type { Client } from '@connectrpc/connect';
 import type pg from 'pg';
 import type { Event, EventLogService } from '#proto/eventlog/v1/service';
-import { inTransaction, type Query } from './database.ts';
+import { inTransaction, type Query, queryOf } from './database.ts';
 import type { Logger } from './log.ts';
 
 const BATCH_EVENTS_MAX = 500;
@@ -106,6 +106,9 @@ export class Follower {
 
   /** One connection, from the stored position until it breaks. */
   async #follow(): Promise<void> {
+    await this.#options.pool.query('insert into checkpoints (source, position) values ($1, 0) on conflict do nothing', [
+      this.#options.source,
+    ]);
     this.#position = await this.#storedPosition();
     this.#caughtUp = undefined;
     const batchMax = 'deliver' in this.#options ? this.#options.batchMax : BATCH_EVENTS_MAX;
@@ -128,9 +131,11 @@ export class Follower {
 
   async #storedPosition(): Promise<bigint> {
     const { source, pool } = this.#options;
-    await pool.query('insert into checkpoints (source, position) values ($1, 0) on conflict do nothing', [source]);
-    const { rows } = await pool.query('select position from checkpoints where source = $1', [source]);
-    return BigInt(rows[0].position);
+    const [stored] = await queryOf(pool)<{ position: string }>('select position from checkpoints where source = $1', [
+      source,
+    ]);
+    if (!stored) throw new CheckpointMoved('the checkpoint was removed');
+    return BigInt(stored.position);
   }
 
   async #take(events: Event[]): Promise<void> {

@@ -77,6 +77,7 @@ test('only the system carries a registration on', async () => {
       client.confirmSeats({ registrationId }, options),
       client.releaseSeats({ registrationId }, options),
       client.finishDrops({ registrationId }, options),
+      client.countUndecided({}, options),
       client.registerMany({ entries: [] }, options),
     ];
     const outcomes = await Promise.allSettled(calls);
@@ -158,6 +159,6 @@ test('of many registrations gathered by an edge, each is answered by the right o
 });
 
 test('an edge gathers no more than a batch', async () => {
-  const entries = Array.from({ length: 65 }, () => ({ accessToken: '', traceparent: '' }));
+  const entries = Array.from({ length: 257 }, () => ({ accessToken: '', traceparent: '' }));
   await expect(campus.client().registerMany({ entries })).rejects.toMatchObject({ code: Code.InvalidArgument });
 });

@@ -22,10 +22,7 @@ export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
   return {
     async reserveSeats({ registrationId }, context) {
       requireRole(context, 'system');
-      await onRegistration(context, registrationId, async (_query, locked) => {
-        reserveSeats(locked);
-        return [];
-      });
+      await reserveSeats(parts.database.query, registrationId);
       return {};
     },
 

@@ -47,7 +47,7 @@ export interface Cause {
 /** Locks a registration, by its student's row: whoever changes a registration holds that. @throws NOT_FOUND */
 export async function lockRegistration(query: Query, id: string): Promise<Locked> {
   const [owner] = await query<{ student_id: string }>('select student_id from registrations where id = $1', [id]);
-  if (!owner) throw new ConnectError(`there is no registration ${id}`, Code.NotFound);
+  if (!owner) throw unknownRegistration(id);
   await lockStudents(query, [owner.student_id]);
   const [row] = await query<{
     body: JsonValue;
@@ -55,7 +55,7 @@ export async function lockRegistration(query: Query, id: string): Promise<Locked
     drops_state: DropsState;
     cancel_requested: boolean;
   }>('select body, adds_state, drops_state, cancel_requested from registration_states where id = $1', [id]);
-  if (!row) throw new ConnectError(`there is no registration ${id}`, Code.NotFound);
+  if (!row) throw unknownRegistration(id);
   return {
     registration: registrationFrom(row.body),
     addsState: row.adds_state,
@@ -64,8 +64,21 @@ export async function lockRegistration(query: Query, id: string): Promise<Locked
   };
 }
 
-/** The saga takes charge. @throws Refusal `released` or `cancelled` */
-export function reserveSeats({ addsState, cancelRequested }: Locked): void {
+/**
+ * The saga takes charge of seats that are reserved already. It only looks: who cancels after this is met by {@link confirmSeats}.
+ * @throws NOT_FOUND; Refusal `released` or `cancelled`
+ */
+export async function reserveSeats(query: Query, id: string): Promise<void> {
+  const [row] = await query<{ adds_state: AddsState; cancel_requested: boolean }>(
+    'select adds_state, cancel_requested from registrations where id = $1',
+    [id],
+  );
+  if (!row) throw unknownRegistration(id);
+  requireSeats({ addsState: row.adds_state, cancelRequested: row.cancel_requested });
+}
+
+/** @throws Refusal `released` or `cancelled` */
+function requireSeats({ addsState, cancelRequested }: Pick<Locked, 'addsState' | 'cancelRequested'>): void {
   if (addsState === 'released') throw new Refusal('released', 'The seats of this registration were given back.');
   if (addsState === 'reserved' && cancelRequested)
     throw new Refusal('cancelled', 'The student cancelled this registration.');
@@ -73,7 +86,7 @@ export function reserveSeats({ addsState, cancelRequested }: Locked): void {
 
 /** Reserved seats become enrolled. @throws Refusal `released` or `cancelled` */
 export async function confirmSeats(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
-  reserveSeats(locked);
+  requireSeats(locked);
   if (locked.addsState !== 'reserved') return [];
   const { registration } = locked;
   for (const item of registration.items) if (item.outcome === Outcome.RESERVED) item.outcome = Outcome.ENROLLED;
@@ -183,6 +196,10 @@ async function store(query: Query, { registration, addsState, dropsState }: Lock
 function endOf(registration: Registration, addsState: AddsState): Status {
   if (addsState !== 'released') return Status.COMPLETED;
   return registration.reason === 'cancelled' ? Status.CANCELLED : Status.UNDONE;
+}
+
+function unknownRegistration(id: string): ConnectError {
+  return new ConnectError(`there is no registration ${id}`, Code.NotFound);
 }
 
 function about({ id }: Registration, { actor }: Cause): { subject: string; actor: string } {

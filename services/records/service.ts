@@ -16,11 +16,11 @@ export function recordsService({ change, database }: Parts): ServiceImpl<typeof 
     async recordEnrollment(request, context) {
       requireRole(context, 'system');
       return change(context, async ({ em, emit }) => {
-        const { recording, isNew } = await claim(em, request, 'recorded');
-        if (recording.status === 'withdrawn') {
+        if (!(await insertRecording(em, request, 'recorded'))) {
+          const { status } = await lockRecording(em, request.registrationId);
+          if (status === 'recorded') return {};
           throw new Refusal('enrollment-withdrawn', 'This registration was undone before it was recorded.');
         }
-        if (!isNew) return {};
         const entries = request.sections.map((section) => em.create(TranscriptEntry, entryOf(request, section)));
         await em.flush().catch(rethrowStillEnrolled);
         emit(EnrollmentRecordedSchema, request.registrationId, {
@@ -35,7 +35,8 @@ export function recordsService({ change, database }: Parts): ServiceImpl<typeof 
     async withdrawEnrollment(request, context) {
       requireRole(context, 'system');
       return change(context, async ({ em, emit }) => {
-        const { recording, isNew } = await claim(em, request, 'withdrawn');
+        const isNew = await insertRecording(em, request, 'withdrawn');
+        const recording = await lockRecording(em, request.registrationId);
         if (!isNew && recording.status === 'withdrawn') return {};
         recording.status = 'withdrawn';
         const entries = await em.find(TranscriptEntry, { registrationId: request.registrationId, status: 'enrolled' });
@@ -79,19 +80,22 @@ export function recordsService({ change, database }: Parts): ServiceImpl<typeof 
   };
 }
 
-/** Takes the registration's row, locked; makes it with `status` where this call is the first to name the registration. */
-async function claim(
+/** @returns whether this call is the first to name the registration; whoever comes second waits here for the first. */
+async function insertRecording(
   em: EntityManager,
   { registrationId, studentId }: { registrationId: string; studentId: string },
   status: 'recorded' | 'withdrawn',
-): Promise<{ recording: Recording; isNew: boolean }> {
+): Promise<boolean> {
   const inserted = await em.execute(
     `insert into recordings (registration_id, student_id, status) values (?, ?, ?)
      on conflict do nothing returning registration_id`,
     [registrationId, studentId, status],
   );
-  const recording = await em.findOneOrFail(Recording, registrationId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-  return { recording, isNew: inserted.length > 0 };
+  return inserted.length > 0;
+}
+
+function lockRecording(em: EntityManager, registrationId: string): Promise<Recording> {
+  return em.findOneOrFail(Recording, registrationId, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }
 
 /** The entries that a drop is about: a repeated one finds none, also where the student was enrolled again meanwhile. */
