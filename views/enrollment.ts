@@ -8,7 +8,7 @@ import {
   RegistrationUndoneSchema,
   WaitlistLeftSchema,
 } from '#proto/enrollment/v1/events';
-import { type Enrollment, OutcomeSchema } from '#proto/enrollment/v1/registration';
+import { type Enrollment, Outcome, OutcomeSchema, type Registration } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
 import { factOf, type Projection, type Row, recordset } from './facts.ts';
 
@@ -58,17 +58,31 @@ export const enrollments: Projection = {
 function rowsIn(event: Event): Row[] {
   const left = factOf(event, WaitlistLeftSchema)?.enrollment;
   if (left) return [rowOf(left, '')];
+  const decided = factOf(event, RegistrationDecidedSchema);
   const fact =
-    factOf(event, RegistrationDecidedSchema) ??
+    decided ??
     factOf(event, RegistrationProgressedSchema) ??
     factOf(event, RegistrationCompletedSchema) ??
     factOf(event, RegistrationUndoneSchema);
   if (!fact) return [];
   const terms = new Map(fact.registration?.items.map((item) => [item.sectionId, item.termId]));
-  return fact.enrollments.map((enrollment) => rowOf(enrollment, terms.get(enrollment.sectionId) ?? ''));
+  const enrollments = [...reservedIn(decided?.registration), ...fact.enrollments];
+  return enrollments.map((enrollment) => rowOf(enrollment, terms.get(enrollment.sectionId) ?? ''));
 }
 
-function rowOf({ registrationId, sectionId, studentId, outcome, waitlistNumber }: Enrollment, termId: string): Row {
+/** The enrollments that the items of a decision are. */
+function reservedIn(registration: Registration | undefined): Omit<Enrollment, '$typeName'>[] {
+  if (!registration) return [];
+  const { id: registrationId, studentId, items } = registration;
+  return items
+    .filter(({ outcome }) => outcome === Outcome.RESERVED)
+    .map(({ sectionId, outcome }) => ({ studentId, sectionId, registrationId, outcome, waitlistNumber: 0n }));
+}
+
+function rowOf(
+  { registrationId, sectionId, studentId, outcome, waitlistNumber }: Omit<Enrollment, '$typeName'>,
+  termId: string,
+): Row {
   return {
     registration_id: registrationId,
     section_id: sectionId,

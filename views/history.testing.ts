@@ -124,12 +124,10 @@ function enrollment(ids: Ids): NewEvent[] {
     told(SectionSeatsChangedSchema, { seats: seats(1n, 0)[0] }),
     told(RegistrationDecidedSchema, {
       registration: of(completed, 'ada', Status.PENDING, { outcome: RESERVED }),
-      enrollments: place(completed, 'ada', RESERVED),
       seats: seats(2n, 1),
     }),
     told(RegistrationDecidedSchema, {
       registration: of(undone, 'ben', Status.PENDING, { outcome: RESERVED }),
-      enrollments: place(undone, 'ben', RESERVED),
       seats: seats(3n, 2),
     }),
     told(RegistrationDecidedSchema, {

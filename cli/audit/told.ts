@@ -14,7 +14,14 @@ export const lastToldEnrollments = `
     select e.position, (f ->> 'registrationId')::uuid as registration_id, f ->> 'sectionId' as section_id,
       f ->> 'studentId' as student_id, lower(substr(f ->> 'outcome', length('OUTCOME_') + 1)) as status
     from events e
-    cross join lateral json_array_elements(coalesce(e.data -> 'enrollments', json_build_array(e.data -> 'enrollment'))) f
+    cross join lateral (
+      select f from json_array_elements(coalesce(e.data -> 'enrollments', json_build_array(e.data -> 'enrollment'))) f
+      union all
+      select json_build_object('registrationId', e.data #>> '{registration,id}', 'studentId', e.data #>> '{registration,studentId}',
+        'sectionId', item ->> 'sectionId', 'outcome', item ->> 'outcome')
+      from json_array_elements(e.data #> '{registration,items}') item
+      where e.type like '%.RegistrationDecided' and item ->> 'outcome' = 'OUTCOME_RESERVED'
+    ) told (f)
     where f ->> 'sectionId' is not null
   ) told
   order by registration_id, section_id, position desc`;

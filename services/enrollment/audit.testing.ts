@@ -14,13 +14,14 @@ import {
 } from '#proto/enrollment/v1/events';
 import {
   type Enrollment,
+  Outcome,
   OutcomeSchema,
   type Registration,
   RegistrationSchema,
   type SeatCount,
 } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
-import { registrationText } from './registration.ts';
+import { enrollmentsOf, registrationText } from './registration.ts';
 import { type SeatRow, seatCountOfRow } from './seat-count.ts';
 
 const EVENTS_MAX = 100_000;
@@ -84,10 +85,16 @@ function toldBy(event: Event): { registration?: Registration; enrollments: Enrol
   if (changed) {
     return { enrollments: left?.enrollment ? [left.enrollment] : [], seats: changed.seats ? [changed.seats] : [] };
   }
-  const withSeats = read(event, RegistrationDecidedSchema) ?? read(event, RegistrationUndoneSchema);
+  const decided = read(event, RegistrationDecidedSchema);
+  const withSeats = decided ?? read(event, RegistrationUndoneSchema);
   const told = withSeats ?? read(event, RegistrationProgressedSchema) ?? read(event, RegistrationCompletedSchema);
   const { registration, enrollments = [] } = told ?? {};
-  return { ...(registration && { registration }), enrollments, seats: withSeats?.seats ?? [] };
+  const reserved = decided?.registration ? enrollmentsOf(decided.registration, Outcome.RESERVED) : [];
+  return {
+    ...(registration && { registration }),
+    enrollments: [...reserved, ...enrollments],
+    seats: withSeats?.seats ?? [],
+  };
 }
 
 async function tables(query: Query): Promise<Facts> {

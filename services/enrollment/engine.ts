@@ -15,7 +15,7 @@ import type { FactsCache } from './facts.ts';
 import { batchSize, decisionLatency } from './measures.ts';
 import { findRegistrations, registrationOf, requestHash, type StoredRegistration } from './registration.ts';
 import { lockStudents, readSnapshot } from './snapshot.ts';
-import { enrollmentsAfter, seatsAfter, writeDecided } from './write.ts';
+import { otherEnrollments, seatsAfter, writeDecided } from './write.ts';
 
 const BATCH_MAX = 256;
 const IN_FLIGHT_MAX = 2;
@@ -199,7 +199,7 @@ async function eventsOf(written: (Ask & { registration: Registration })[], decid
       { subject: registration.id, actor, traceparent },
       {
         registration,
-        enrollments: enrollmentsAfter(registration, decided),
+        enrollments: otherEnrollments(registration, decided),
         seats: seatsAfter(registration, decided),
       },
     ),

@@ -84,12 +84,13 @@ export function seatsAfter(registration: Registration, { sections }: Decided): S
   return touched.filter((section): section is Section => section !== undefined).map(seatCountOf);
 }
 
-/** Enrollments that a registration made, and those of earlier ones that its drops ended. */
-export function enrollmentsAfter(
+/** Enrollments that its items do not tell of by themselves: those that wait, and those of earlier registrations that its drops ended. */
+export function otherEnrollments(
   { id, studentId, items }: Registration,
   { waitlistNumbers, endedPlaces }: Decided,
 ): Enrollment[] {
-  return items.filter(isGranted).map(({ sectionId, outcome }) => {
+  const others = items.filter((item) => isGranted(item) && item.outcome !== Outcome.RESERVED);
+  return others.map(({ sectionId, outcome }) => {
     const ended = endedPlaces.get(`${id}/${sectionId}`);
     const waitlistNumber = waitlistNumbers.get(`${id}/${sectionId}`) ?? 0n;
     if (!ended) return create(EnrollmentSchema, { studentId, sectionId, registrationId: id, outcome, waitlistNumber });

@@ -19,11 +19,15 @@ export const file_registrar_enrollment_v1_events: GenFile = /*@__PURE__*/
  */
 export type RegistrationDecided = Message<"registrar.enrollment.v1.RegistrationDecided"> & {
   /**
+   * A reserved item is a reserved enrollment.
+   *
    * @generated from field: registrar.enrollment.v1.Registration registration = 1;
    */
   registration?: Registration | undefined;
 
   /**
+   * The other enrollments: those that wait, with their number, and those that drops ended.
+   *
    * @generated from field: repeated registrar.enrollment.v1.Enrollment enrollments = 2;
    */
   enrollments: Enrollment[];
