@@ -91,7 +91,12 @@ async function waitlistPlaces(em: EntityManager, views: RegistrationView[]): Pro
   const waiting = views.filter(({ items }) => items.some(({ outcome }) => outcome === 'waitlisted'));
   if (waiting.length === 0) return new Map();
   const ids = waiting.map(({ id }) => id);
-  const rows = await em.find(EnrollmentView, { registrationId: { $in: ids }, outcome: 'waitlisted' });
+  const studentIds = waiting.map(({ studentId }) => studentId);
+  const rows = await em.find(EnrollmentView, {
+    studentId: { $in: studentIds },
+    registrationId: { $in: ids },
+    outcome: 'waitlisted',
+  });
   return new Map(
     rows.flatMap(({ registrationId, sectionId, waitlistPosition }) =>
       waitlistPosition == null ? [] : [[`${registrationId} ${sectionId}`, waitlistPosition] as const],

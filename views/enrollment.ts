@@ -1,4 +1,4 @@
-/** Students in sections: a student's schedule, a section's roster and its waitlist. */
+/** Students in sections: a student's schedule and a section's waitlist. */
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { wordOf } from '#lib/words';
 import {
@@ -19,9 +19,9 @@ const EnrollmentViewEntity = defineEntity({
   name: 'EnrollmentView',
   tableName: 'enrollment_view',
   properties: {
-    registrationId: p.uuid().primary(),
+    studentId: p.string().primary(),
     sectionId: p.string().primary(),
-    studentId: p.string(),
+    registrationId: p.uuid().primary(),
     termId: p.string(),
     outcome: p.enum([...LIVE_OUTCOMES, 'refused', 'released', 'dropped'] as const),
     /** Order among those who wait, with gaps; 0 unless waitlisted. */
@@ -47,8 +47,8 @@ export const enrollments: Projection = {
       `insert into enrollments (registration_id, section_id, student_id, term_id, outcome, waitlist_number)
        select registration_id, section_id, student_id, term_id, outcome, waitlist_number
        from jsonb_populate_recordset(null::enrollments, $1::jsonb)
-       on conflict (registration_id, section_id) do update set
-         student_id = excluded.student_id, outcome = excluded.outcome, waitlist_number = excluded.waitlist_number,
+       on conflict (student_id, section_id, registration_id) do update set
+         outcome = excluded.outcome, waitlist_number = excluded.waitlist_number,
          term_id = coalesce(nullif(excluded.term_id, ''), enrollments.term_id)`,
       [recordset([...newest.values()])],
     );

@@ -34,11 +34,16 @@ export async function* endedRegistrations(query: Query, settledSeconds: number):
   let after: string | undefined;
   do {
     const page = await query<EndedRegistration>(
-      `select r.id, r.status, r.adds_state as adds, coalesce(r.body -> 'items', '[]') as items,
-         coalesce(r.body ->> 'materials', '') = 'MATERIALS_BUY' as "buysMaterials",
-         (select coalesce(json_object_agg(section_id, e.status), '{}') from enrollments e where registration_id = r.id) as rows
-       from registration_states r
-       where ($1::uuid is null or r.id > $1) and ${hasEnded('r', '$2')} order by r.id limit ${pageSize}`,
+      `with page as (
+         select r.id, r.status, r.adds_state as adds, coalesce(r.body -> 'items', '[]') as items,
+           coalesce(r.body ->> 'materials', '') = 'MATERIALS_BUY' as "buysMaterials"
+         from registration_states r
+         where ($1::uuid is null or r.id > $1) and ${hasEnded('r', '$2')} order by r.id limit ${pageSize}
+       ), made as (
+         select registration_id as id, json_object_agg(section_id, status) as rows
+         from enrollments where registration_id in (select id from page) group by registration_id
+       )
+       select page.*, coalesce(made.rows, '{}') as rows from page left join made using (id) order by page.id`,
       [after, settledSeconds],
     );
     if (page.length > 0) yield page;

@@ -42,10 +42,14 @@ test.each([
 test('the same crowd oversells a seat that is checked first and taken then: the race above is real', async () => {
   await campus.query('create table naive_seats (student_id text primary key)');
   const pool = campus.pool;
+  const { promise: bothLooked, resolve } = Promise.withResolvers<void>();
+  let looked = 0;
 
   const winners = await crowdAsks((student) =>
     inTransaction(pool, { timeoutMs: undefined }, async (query) => {
       if ((await query('select from naive_seats')).length > 0) return false;
+      if (++looked === 2) resolve();
+      await bothLooked;
       await query('insert into naive_seats values ($1)', [student]);
       return true;
     }),

@@ -90,9 +90,10 @@ export async function confirmSeats(query: Query, locked: Locked, cause: Cause): 
   if (locked.addsState !== 'reserved') return [];
   const { registration } = locked;
   for (const item of registration.items) if (item.outcome === Outcome.RESERVED) item.outcome = Outcome.ENROLLED;
-  await query("update enrollments set status = 'enrolled' where registration_id = $1 and status = 'reserved'", [
-    registration.id,
-  ]);
+  await query(
+    "update enrollments set status = 'enrolled' where student_id = $1 and registration_id = $2 and status = 'reserved'",
+    [registration.studentId, registration.id],
+  );
   return settle(
     query,
     { ...locked, addsState: 'confirmed' },
@@ -111,12 +112,10 @@ export async function releaseSeats(query: Query, locked: Locked, reason: string,
   }
   registration.reason = locked.cancelRequested ? 'cancelled' : reason;
   const released = await query<{ section_id: string; was_waiting: boolean }>(
-    `update enrollments e set status = 'released', waitlist_number = null
-     from enrollments old
-     where e.registration_id = $1 and e.section_id = any($2) and old.registration_id = e.registration_id
-       and old.section_id = e.section_id and old.status in ('reserved', 'waitlisted')
-     returning e.section_id, old.status = 'waitlisted' as was_waiting`,
-    [registration.id, undone.map(({ sectionId }) => sectionId)],
+    `update enrollments set status = 'released', waitlist_number = null
+     where student_id = $1 and registration_id = $2 and section_id = any($3) and status in ('reserved', 'waitlisted')
+     returning section_id, old.status = 'waitlisted' as was_waiting`,
+    [registration.studentId, registration.id, undone.map(({ sectionId }) => sectionId)],
   );
   const seats = await changeSeats(
     query,

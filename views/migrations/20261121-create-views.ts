@@ -162,10 +162,8 @@ export class CreateViews20261121 extends Migration {
         term_id text not null,
         outcome text not null,
         waitlist_number bigint not null,
-        primary key (registration_id, section_id)
+        primary key (student_id, section_id, registration_id)
       )`);
-    this.addSql('create index enrollments_by_student on enrollments (student_id)');
-    this.addSql('create index enrollments_by_section on enrollments (section_id)');
     this.addSql(`
       create index enrollments_waiting on enrollments (section_id, waitlist_number) where outcome = 'waitlisted'`);
     this.addSql(`
