@@ -8,7 +8,7 @@ import { occurrencesOf } from './timetable.ts';
 
 const CACHED_SECTIONS_MAX = 50_000;
 
-/** As stored in `sections.facts`. */
+/** As stored in `section_facts`. */
 export interface StoredFacts {
   section: JsonValue;
   course: { code: string; credits: number };
@@ -36,7 +36,7 @@ export class FactsCache {
 
   async #load(query: Query, ids: string[]): Promise<void> {
     const rows = await query<{ id: string; facts: StoredFacts; version: string }>(
-      'select id, facts, facts_version as version from sections where id = any($1)',
+      'select id, facts, version from section_facts where id = any($1)',
       [ids],
     );
     if (this.#known.size + rows.length > CACHED_SECTIONS_MAX) this.#known.clear();

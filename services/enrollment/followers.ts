@@ -49,14 +49,23 @@ async function putSections(query: Query, published: SectionPublished[]): Promise
     return [{ section, version, facts }];
   });
   const changed = await query<SeatRow>(
-    `insert into sections (id, term_id, status, capacity, waitlist_capacity, facts, facts_version)
-     select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::jsonb[], $7::bigint[]) order by 1
-     on conflict (id) do update set term_id = excluded.term_id, status = excluded.status,
-       capacity = greatest(excluded.capacity, sections.taken - sections.over_limit),
-       waitlist_capacity = excluded.waitlist_capacity, facts = excluded.facts, facts_version = excluded.facts_version,
-       version = sections.version + 1
-     where sections.facts_version < excluded.facts_version
-     returning id, capacity, over_limit, taken, waitlisted, version`,
+    `with told as (
+       select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::jsonb[], $7::bigint[])
+         as t (id, term_id, status, capacity, waitlist_capacity, facts, version)
+     ), changed as (
+       insert into sections (id, term_id, status, capacity, waitlist_capacity, facts_version)
+       select id, term_id, status, capacity, waitlist_capacity, version from told order by id
+       on conflict (id) do update set term_id = excluded.term_id, status = excluded.status,
+         capacity = greatest(excluded.capacity, sections.taken - sections.over_limit),
+         waitlist_capacity = excluded.waitlist_capacity, facts_version = excluded.facts_version, version = sections.version + 1
+       where sections.facts_version < excluded.facts_version
+       returning id, capacity, over_limit, taken, waitlisted, version
+     ), kept as (
+       insert into section_facts (id, facts, version)
+       select id, facts, version from told where id in (select id from changed)
+       on conflict (id) do update set facts = excluded.facts, version = excluded.version
+     )
+     select * from changed`,
     [
       rows.map(({ section }) => section.id),
       rows.map(({ section }) => section.termId),

@@ -109,7 +109,7 @@ async function endSagas(): Promise<void> {
 function studentsInConflict(): Promise<unknown[]> {
   return campus.query(
     `with held as (
-       select e.student_id, s.facts from enrollments e join sections s on s.id = e.section_id
+       select e.student_id, s.facts from enrollments e join section_facts s on s.id = e.section_id
        where e.status in ('reserved', 'enrolled')
      )
      select student_id from held group by student_id

@@ -4,7 +4,7 @@ export class CreateEnrollment20261121 extends Migration {
   override up(): void {
     this.addSql('create table terms (id text primary key, credits_max integer not null, version bigint not null)');
     this.addSql('create table students (id text primary key)');
-    // `facts` is the catalog's word on the section; the counters are ours. What must never happen, the database refuses.
+    // Narrow rows, since every seat taken writes one anew. What must never happen, the database refuses.
     this.addSql(`
       create table sections (
         id text primary key,
@@ -17,10 +17,11 @@ export class CreateEnrollment20261121 extends Migration {
         waitlisted integer not null default 0 check (waitlisted >= 0),
         waitlist_next bigint not null default 1,
         version bigint not null default 1,
-        facts jsonb not null,
         facts_version bigint not null,
         constraint never_oversold check (taken between 0 and capacity + over_limit)
       ) with (fillfactor = 50)`);
+    // The catalog's word on a section, at the version that the section names.
+    this.addSql('create table section_facts (id text primary key, facts jsonb not null, version bigint not null)');
     // The id is the client's idempotency key. What was decided stands in the log; `changed` is the whole registration since its saga
     // changed it, so that opening morning writes each decision once. No foreign keys between these three: one statement writes them all, and each
     // check would cost a look-up per seat in the worst minute of the year; the auditor looks instead.
