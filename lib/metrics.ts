@@ -48,9 +48,13 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
+/** Each sample wakes the process, also when it has nothing to do. */
+const EVENT_LOOP_SAMPLE_MS = 100;
+
 /** Serves GET /metrics on loopback only: metrics have no auth. */
 export async function serveMetrics(port: number): Promise<MetricsServer> {
-  if (!register.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics();
+  if (!register.getSingleMetric('process_cpu_seconds_total'))
+    collectDefaultMetrics({ eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS });
   const server = createServer(async (request, response) => {
     if (request.url !== '/metrics') return void response.writeHead(404).end();
     response.writeHead(200, { 'content-type': register.contentType }).end(await register.metrics());

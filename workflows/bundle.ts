@@ -1,11 +1,14 @@
 /** The workflows' bundle: built once per version of their source, because it takes seconds and workers restart in the worst minute. */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, type WorkflowBundle } from '@temporalio/worker';
+import { promisify } from 'node:util';
+import type { WorkflowBundle } from '@temporalio/worker';
 import workflowPackage from '@temporalio/workflow/package.json' with { type: 'json' };
 
+const BUNDLE_BYTES_MAX = 64 * 1024 * 1024;
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 
 /** @param file where to keep it between starts; built anew each time where absent. */
@@ -23,13 +26,11 @@ export async function workflowBundle(file: string | undefined): Promise<Workflow
   return bundle;
 }
 
-function build(): Promise<WorkflowBundle> {
-  return bundleWorkflowCode({
-    workflowsPath: join(FOLDER, 'sagas.ts'),
-    workflowInterceptorModules: [join(FOLDER, 'trace-workflow.ts')],
-    preloadModules: [join(FOLDER, 'short-stacks.ts')],
-    logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} },
-  });
+/** In a process of its own, which takes the bundler's memory with it when it ends. */
+async function build(): Promise<WorkflowBundle> {
+  const bundler = [join(FOLDER, 'saga-bundler.ts')];
+  const { stdout: code } = await promisify(execFile)(process.execPath, bundler, { maxBuffer: BUNDLE_BYTES_MAX });
+  return { code };
 }
 
 async function sourceVersion(): Promise<string> {
