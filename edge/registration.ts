@@ -41,15 +41,15 @@ function itemOfMessage(item: Item): ItemAnswer {
   return itemOf({ ...item, action, outcome });
 }
 
-function itemOf(item: Omit<ItemView, 'termId' | 'courseId' | 'credits' | 'fee' | 'enrolledBy'>): ItemAnswer {
-  const { sectionId, action, outcome, reason, sentence, remedy, waitlistPosition } = item;
+function itemOf(item: ItemView): ItemAnswer {
+  const { sectionId, action, outcome, reason, sentence, remedy, waitlistPosition = 0 } = item;
   return {
     sectionId,
     action,
     outcome,
-    ...(reason !== '' && { reason }),
-    ...(sentence !== '' && { detail: sentence }),
-    ...(remedy !== '' && { remedy }),
+    ...(reason && { reason }),
+    ...(sentence && { detail: sentence }),
+    ...(remedy && { remedy }),
     ...(outcome === 'waitlisted' && waitlistPosition > 0 && { waitlistPosition }),
   };
 }
@@ -78,7 +78,7 @@ function fromView(view: RegistrationView, places: Map<string, number>): Omit<Reg
     status: view.status as RegistrationAnswer['status'], // "unspecified" is never decided
     mode: view.mode as RegistrationAnswer['mode'], // as above
     items: items.map((item) =>
-      itemOf({ ...item, waitlistPosition: places.get(`${id} ${item.sectionId}`) ?? item.waitlistPosition }),
+      itemOf({ ...item, waitlistPosition: places.get(`${id} ${item.sectionId}`) ?? item.waitlistPosition ?? 0 }),
     ),
     ...(total != null && currency != null && { total: { amount: total, currency } }),
     ...(reason !== '' && { reason }),

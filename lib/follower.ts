@@ -3,7 +3,7 @@
  * so each event takes effect exactly once, whatever dies when.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/protobuf';
+import { type DescMessage, fromJson, type MessageShape } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
 import type pg from 'pg';
 import type { Event, EventLogService } from '#proto/eventlog/v1/service';
@@ -243,6 +243,6 @@ function max(a: bigint, b: bigint): bigint {
 /** The message of an event, or undefined where it is of another type. */
 export function read<D extends DescMessage>(event: Event, schema: D): MessageShape<D> | undefined {
   if (event.type !== schema.typeName) return undefined;
-  // A newer writer may know fields that we do not.
-  return fromJsonString(schema, event.json, { ignoreUnknownFields: true });
+  // A newer writer may know fields that we do not. We wrote the JSON ourselves: nobody need look for keys that come twice.
+  return fromJson(schema, JSON.parse(event.json), { ignoreUnknownFields: true });
 }

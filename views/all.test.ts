@@ -136,8 +136,7 @@ test('a registration shows what was decided, what became of it, and what it cost
     ...{ studentId: 'ada', status: 'completed', mode: 'each', total: 100_000, refunded: 50_000, currency: 'USD' },
     ...{ traceparent: TRACE, requestedAt: new Date('2026-09-01T08:00:00Z'), endedAt: new Date('2026-09-01T08:00:09Z') },
   });
-  expect(completed.items[0]).toMatchObject({ sectionId: LECTURE, action: 'add', outcome: 'enrolled', credits: 4 });
-  expect(completed.items[0]?.fee).toEqual({ amount: 2_500, currency: 'USD' });
+  expect(completed.items).toEqual([{ sectionId: LECTURE, action: 'add', outcome: 'enrolled' }]);
   expect(await em.findOneOrFail(RegistrationView, ids.undone)).toMatchObject({
     ...{ status: 'undone', reason: 'materials-out-of-stock', total: 100_000, refunded: 100_000 },
   });

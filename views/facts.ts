@@ -54,7 +54,13 @@ export async function upsert(query: Query, target: Target, rows: Row[]): Promise
 
 /** Rows as the JSON that jsonb_populate_recordset wants. */
 export function recordset(rows: Row[]): string {
-  return JSON.stringify(rows, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
+  return JSON.stringify(rows.map(withoutBigInts));
+}
+
+function withoutBigInts(row: Row): Row {
+  const plain: Row = {};
+  for (const column in row) plain[column] = typeof row[column] === 'bigint' ? String(row[column]) : row[column];
+  return plain;
 }
 
 /** Keeps the newest of what a batch says under a key: the last one, or that of the largest version. */

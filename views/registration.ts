@@ -27,17 +27,11 @@ export interface ItemView {
   sectionId: string;
   action: 'add' | 'drop';
   outcome: 'reserved' | 'enrolled' | 'waitlisted' | 'refused' | 'released' | 'dropped';
-  reason: string;
-  sentence: string;
-  remedy: string;
-  waitlistPosition: number;
-  termId: string;
-  courseId: string;
-  credits: number;
-  /** In minor units. */
-  fee: { amount: number; currency: string } | null;
-  /** Of a drop: the registration that had enrolled the student. */
-  enrolledBy: string;
+  /** Of a refusal. */
+  reason?: string;
+  sentence?: string;
+  remedy?: string;
+  waitlistPosition?: number;
 }
 
 const RegistrationViewEntity = defineEntity({
@@ -102,21 +96,15 @@ function rowOf(registration: Registration): Row {
   };
 }
 
-function itemOf(item: Item): Row {
-  const { sectionId, reason, sentence, remedy, waitlistPosition, termId, courseId, credits, fee, enrolledBy } = item;
+function itemOf({ sectionId, action, outcome, reason, sentence, remedy, waitlistPosition }: Item): ItemView {
   return {
     sectionId,
-    action: wordOf(ActionSchema, item.action),
-    outcome: wordOf(OutcomeSchema, item.outcome),
-    reason,
-    sentence,
-    remedy,
-    waitlistPosition,
-    termId,
-    courseId,
-    credits,
-    fee: fee ? { amount: Number(fee.amount), currency: fee.currency } : null,
-    enrolledBy,
+    action: wordOf(ActionSchema, action) as ItemView['action'], // the same words
+    outcome: wordOf(OutcomeSchema, outcome) as ItemView['outcome'], // the same words
+    ...(reason && { reason }),
+    ...(sentence && { sentence }),
+    ...(remedy && { remedy }),
+    ...(waitlistPosition && { waitlistPosition }),
   };
 }
 
