@@ -16,7 +16,7 @@ export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof
       requireRole(context, 'system', 'staff');
       let after = request.afterPosition;
       while (!context.signal.aborted) {
-        const events = await readEvents(query, { after, limit: PAGE_MAX });
+        const events = await readEvents(query, { after, limit: PAGE_MAX, types: request.types });
         const last = events.at(-1)?.position;
         if (last !== undefined) head.advance(last);
         yield { events, headPosition: head.position };

@@ -97,6 +97,16 @@ test('events are read by page and by subject', async () => {
   expect(ofAnn.map(({ position }) => position)).toEqual([before + 1n, before + 3n]);
 });
 
+test('events of types that nobody asked for come in their place without their content', async () => {
+  const before = await headPosition(database.query);
+  const last = await append(database.query, [event('ann'), { ...event('ben'), type: 'test.Other' }]);
+
+  const page = await readEvents(database.query, { after: before, limit: 9, types: ['test.Other'] });
+
+  expect(page.map(({ position }) => position)).toEqual([before + 1n, last]);
+  expect(page.map(({ json }) => json === '')).toEqual([true, false]);
+});
+
 test('who waits for the head is woken by what another instance appends', async () => {
   const position = await headPosition(database.query);
   const head = new LogHead(database.query);

@@ -68,15 +68,22 @@ export async function append(query: Query, events: NewEvent[]): Promise<bigint> 
   return BigInt(row.last);
 }
 
+interface Page {
+  after: bigint;
+  limit: number;
+  /** Only events about it; all where it is empty. */
+  subject?: string;
+  /** Events of other types come without their JSON; none means all with it. */
+  types?: readonly string[];
+}
+
 /** Events after a position, oldest first. */
-export async function readEvents(
-  query: Query,
-  page: { after: bigint; limit: number; subject?: string | undefined },
-): Promise<Event[]> {
+export async function readEvents(query: Query, { after, limit, subject, types = [] }: Page): Promise<Event[]> {
   const rows = await query<Omit<NewEvent, 'json'> & { position: string; at: Date; json: string }>(
-    `select position, at, type, subject, actor, traceparent, data::text as json from events
-     where position > $1 and ($3::text is null or subject = $3) order by position limit $2`,
-    [page.after, page.limit, page.subject || null],
+    `select position, at, type, subject, actor, traceparent,
+       case when $4::text[] is null or type = any($4) then data::text else '' end as json
+     from events where position > $1 and ($3::text is null or subject = $3) order by position limit $2`,
+    [after, limit, subject || null, types.length > 0 ? types : null],
   );
   return rows.map((row) =>
     create(EventSchema, { ...row, position: BigInt(row.position), at: timestampFromDate(row.at) }),

@@ -36,6 +36,8 @@ interface FollowerBase {
   log: Client<typeof EventLogService>;
   pool: pg.Pool;
   logger: Logger;
+  /** What it reads of the log, where that is little of it; other events come without their content. */
+  types?: readonly DescMessage[];
 }
 
 export interface Applying extends FollowerBase {
@@ -112,7 +114,9 @@ export class Follower {
     this.#position = await this.#storedPosition();
     this.#caughtUp = undefined;
     const batchMax = 'deliver' in this.#options ? this.#options.batchMax : BATCH_EVENTS_MAX;
-    const received = new Received(this.#options.log, this.#position, this.#stopping.signal);
+    const types = this.#options.types?.map(({ typeName }) => typeName) ?? [];
+    const request = { afterPosition: this.#position, types };
+    const received = new Received(this.#options.log, request, this.#stopping.signal);
     try {
       for (;;) {
         const { events, head, heardAt } = await received.take(batchMax);
@@ -157,6 +161,11 @@ export class Follower {
   }
 }
 
+interface FollowFrom {
+  afterPosition: bigint;
+  types: string[];
+}
+
 /** Reads the stream ahead of who applies it, so that batches grow when the follower is behind. */
 class Received {
   readonly #connection = new AbortController();
@@ -170,11 +179,11 @@ class Received {
   #resume: () => void = () => undefined;
   #silence: NodeJS.Timeout | undefined;
 
-  constructor(log: Client<typeof EventLogService>, afterPosition: bigint, signal: AbortSignal) {
+  constructor(log: Client<typeof EventLogService>, request: FollowFrom, signal: AbortSignal) {
     const abort = () => this.#connection.abort();
     signal.addEventListener('abort', abort, { once: true });
     this.#unlink = () => signal.removeEventListener('abort', abort);
-    void this.#read(log, afterPosition);
+    void this.#read(log, request);
   }
 
   /** Up to `max` events, waiting for the first message; none at a heartbeat. @throws what ended the stream. */
@@ -198,11 +207,11 @@ class Received {
     this.#resume();
   }
 
-  async #read(log: Client<typeof EventLogService>, afterPosition: bigint): Promise<void> {
+  async #read(log: Client<typeof EventLogService>, request: FollowFrom): Promise<void> {
     const { signal } = this.#connection;
     try {
       this.#expectMore();
-      for await (const { events, headPosition } of log.follow({ afterPosition }, { signal })) {
+      for await (const { events, headPosition } of log.follow(request, { signal })) {
         this.#expectMore();
         this.#events.push(...events);
         this.#head = headPosition;

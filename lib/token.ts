@@ -91,6 +91,8 @@ export class TokenVerifier {
   readonly #verified = new Map<string, Verified>();
   /** By key id. */
   #verifyAccessToken: Map<string, VerifySignature> | undefined;
+  /** By the first segment of tokens that were good, which is the same for all that one key signs. */
+  readonly #verifyByHeader = new Map<string, VerifySignature>();
   #askedAtMs = 0;
   #asking: Promise<void> | undefined;
 
@@ -124,13 +126,14 @@ export class TokenVerifier {
   }
 
   async #claimsOf(token: string): Promise<JWTPayload> {
+    const header = token.slice(0, token.indexOf('.'));
+    const known = this.#verifyByHeader.get(header);
+    if (known) return known(token);
     const kid = keyIdOf(token);
     // Service tokens carry no key id; an access token always does.
-    if (kid === undefined) return this.#verifyServiceToken(token);
-    const claims = (await this.#verifierOf(kid))(token);
-    if (!Array.isArray(claims.roles) || claims.roles.includes('system')) {
-      throw new InvalidToken('no account is the system');
-    }
+    const verify = kid === undefined ? this.#verifyServiceToken : await this.#verifierOf(kid);
+    const claims = verify(token);
+    this.#verifyByHeader.set(header, verify);
     return claims;
   }
 
@@ -147,7 +150,8 @@ export class TokenVerifier {
     this.#asking ??= this.#fetchKeys()
       .then(({ keys }) => {
         this.#askedAtMs = Date.now();
-        this.#verifyAccessToken = new Map(keys.map((key) => [key.kid ?? '', signatureVerifier(key, ISSUER)]));
+        this.#verifyAccessToken = new Map(keys.map((key) => [key.kid ?? '', accessTokenVerifier(key)]));
+        this.#verifyByHeader.clear();
       })
       .finally(() => {
         this.#asking = undefined;
@@ -162,6 +166,15 @@ export class TokenVerifier {
     }
     this.#verified.set(token, verified);
   }
+}
+
+function accessTokenVerifier(jwk: JWK): VerifySignature {
+  const verify = signatureVerifier(jwk, ISSUER);
+  return (token) => {
+    const claims = verify(token);
+    if (Array.isArray(claims.roles) && !claims.roles.includes('system')) return claims;
+    throw new InvalidToken('no account is the system');
+  };
 }
 
 function keyIdOf(token: string): string | undefined {

@@ -7,7 +7,7 @@ const LOOK_EVERY_MS = 250;
 /** A crowd that was seen is still there so much later, though a look falls between two batches. */
 const RUSH_MS = 1_000;
 /** Between two sagas in a rush: few, but they never stand still. */
-const PAUSE_MS = 250;
+const PAUSE_MS = 1_000;
 
 export class Rush {
   readonly #countUndecided: () => Promise<number>;

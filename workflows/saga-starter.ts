@@ -49,6 +49,7 @@ export const starter: ServiceDefinition = {
     const follower = new Follower({
       source: 'enrollment',
       log: clients.of(EventLogService, 'enrollment'),
+      types: [RegistrationDecidedSchema, CancellationRequestedSchema],
       pool: database.pool,
       logger,
       batchMax: BATCH_MAX,

@@ -8,7 +8,14 @@ import { type Event, EventLogService } from '#proto/eventlog/v1/service';
 
 export function followCompletions({ clients, database, logger }: Parts): Follower {
   const log = clients.of(EventLogService, 'enrollment');
-  return new Follower({ source: 'enrollment', log, pool: database.pool, logger, apply: markCompleted });
+  return new Follower({
+    source: 'enrollment',
+    log,
+    types: [RegistrationCompletedSchema],
+    pool: database.pool,
+    logger,
+    apply: markCompleted,
+  });
 }
 
 async function markCompleted(events: Event[], query: Query): Promise<void> {
