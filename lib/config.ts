@@ -63,7 +63,7 @@ export const variables: Record<string, Variable> = {
     default: '600',
     meaning: 'how long a saga tries to go forward before it is undone',
   },
-  SAGAS_IN_FLIGHT_MAX: { of: ['starter'], default: '50', meaning: 'sagas that may be open in Temporal at once' },
+  SAGAS_IN_FLIGHT_MAX: { of: ['starter'], default: '20', meaning: 'sagas that may be open in Temporal at once' },
   VIEWS_DATABASE_URL: { of: ['edge'], meaning: "the views' database on the primary" },
   VIEWS_REPLICA_URLS: {
     of: ['edge'],
@@ -72,7 +72,7 @@ export const variables: Record<string, Variable> = {
   },
   PAYMENT_PROVIDER_URL: { of: ['billing', 'auditor'], meaning: 'base URL of the payment provider' },
   AUDIT_DATABASE_URL: { of: ['auditor'], meaning: 'URL of the primary; each database is its path' },
-  AUDIT_INTERVAL_SECONDS: { of: ['auditor'], default: '60', meaning: 'pause between audits' },
+  AUDIT_INTERVAL_SECONDS: { of: ['auditor'], default: '300', meaning: 'pause between audits' },
   CORS_ORIGINS: { of: ['edge'], default: '', meaning: 'origins that browsers may call from, separated by commas' },
   RATE_PER_ACCOUNT_PER_MINUTE: { of: ['edge'], default: '600', meaning: 'requests one account may make' },
   RATE_PER_ADDRESS_PER_MINUTE: {

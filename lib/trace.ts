@@ -1,12 +1,12 @@
 /**
  * W3C trace context: one id finds a registration in every log, event and workflow. Spans are always made, because their ids are what
- * travels; they are exported only where a collector is configured.
+ * travels; they record what happens in them, and are exported, only where a collector is configured.
  */
 import { type Context, context, propagation, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import { AlwaysOffSampler, BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 
 const tracer = trace.getTracer('registrar');
 const propagator = new W3CTraceContextPropagator();
@@ -17,7 +17,9 @@ export async function startTracing(name: string, otlpEndpoint: string | undefine
   propagation.setGlobalPropagator(propagator);
   const provider = new TracerProvider({
     resource: defaultResource().merge(resourceFromAttributes({ 'service.name': `registrar-${name}` })),
-    spanProcessors: otlpEndpoint ? [new BatchSpanProcessor({ exporter: await exporterTo(otlpEndpoint) })] : [],
+    ...(otlpEndpoint
+      ? { spanProcessors: [new BatchSpanProcessor({ exporter: await exporterTo(otlpEndpoint) })] }
+      : { sampler: new AlwaysOffSampler() }),
   });
   trace.setGlobalTracerProvider(provider);
   return () => provider.shutdown();

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 
-const RECOUNT_MS = 250;
+const RECOUNT_MS = 200;
 
 /** Counts running sagas that are not stuck: those wait for an operator, and must not hold up everybody else. */
 export class Admission {

@@ -68,6 +68,8 @@ class Snapshot {
       connectionTimeoutMillis: connectTimeoutMs,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + connectTimeoutMs,
+      // It reads a lot, and nobody waits for it: one processor is enough.
+      options: '-c max_parallel_workers_per_gather=0',
       application_name: 'auditor',
     });
     // A connection that breaks fails the query at hand; unheard, the event would end the process.
