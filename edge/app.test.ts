@@ -143,7 +143,7 @@ test('a request’s trace goes on through the edge, and a problem names it', asy
   const answer = await platform.ask({ url: '/v1/sections/none', headers });
   const malformed = await platform.ask({ url: '/v1/sections/none', headers: { traceparent: 'nonsense' } });
 
-  expect(answer.headers.traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
+  expect(answer.headers.traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-[0-9a-f]{2}$`));
   expect(answer.json()).toMatchObject({ status: 404, code: 'not-found', traceId });
   expect(malformed.headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-\d\d$/);
 });

@@ -1,5 +1,6 @@
 /** The edge as a process: opens its parts, listens, and ends in order. */
 import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
 import { Clients } from '#lib/clients';
 import type { Config } from '#lib/config';
 import { createLogger } from '#lib/log';
@@ -10,6 +11,8 @@ import { KeyService } from '#proto/keys/v1/service';
 import { openViews } from '#views/reader';
 import { buildApp } from './app.ts';
 import { openSagas } from './sagas.ts';
+
+const SWEEP_MS = 50;
 
 export interface RunningEdge {
   /** host:port */
@@ -41,7 +44,7 @@ export async function startEdge(config: Config): Promise<RunningEdge> {
     metricsPort: metrics.port,
     stop: async () => {
       stopping.abort();
-      await app.close();
+      await closeConnections(app);
       await sagas.close();
       await views.close();
       clients.close();
@@ -50,4 +53,11 @@ export async function startEdge(config: Config): Promise<RunningEdge> {
       logger.info('ended');
     },
   };
+}
+
+/** Answers what is in flight. A connection whose last answer went out meanwhile would stay until its client leaves: it is closed here. */
+async function closeConnections(app: FastifyInstance): Promise<void> {
+  const sweeping = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
+  await app.close();
+  clearInterval(sweeping);
 }
