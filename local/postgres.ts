@@ -23,6 +23,7 @@ const defaults: Record<string, string> = {
   io_workers: '1',
   max_logical_replication_workers: '0',
   jit: 'off',
+  update_process_title: 'off',
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_checkpoints: 'off',
