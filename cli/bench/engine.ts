@@ -15,7 +15,7 @@ import { migrations } from '../../services/enrollment/migrations/all.ts';
 import { pickSections, sectionAt, TERM } from './term.ts';
 
 const SECTIONS = 2_000;
-const ASKERS = 1024;
+const ASKERS = 3_000;
 const DATABASE = 'bench_engine';
 const TIMEOUT_MS = 30_000;
 

@@ -17,8 +17,9 @@ import { findRegistrations, registrationOf, requestHash, type StoredRegistration
 import { lockStudents, readSnapshot } from './snapshot.ts';
 import { otherEnrollments, seatsAfter, writeDecided } from './write.ts';
 
-const BATCH_MAX = 256;
-const IN_FLIGHT_MAX = 2;
+const BATCH_MAX = 1_000;
+/** Two batches of one process would wait for each other's popular sections, and one that grew meanwhile locks each of them once. */
+const IN_FLIGHT_MAX = 1;
 const QUEUE_MAX = 4_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const ATTEMPTS_ALONE_MAX = 3;

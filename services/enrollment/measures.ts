@@ -3,7 +3,7 @@ import { Histogram } from 'prom-client';
 export const batchSize = new Histogram({
   name: 'registrar_decision_batch_size',
   help: 'Registrations decided in one transaction',
-  buckets: [1, 4, 16, 64, 128, 256],
+  buckets: [1, 4, 16, 64, 256, 1_000],
 });
 
 export const decisionLatency = new Histogram({
