@@ -61,7 +61,13 @@ const publicPages: FastifyPluginAsync = async (app) => {
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, access: 'public' };
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy, logo, theme: { title: 'Registrar' } });
+};
+
+const logo = {
+  type: 'image/svg+xml',
+  content:
+    '<svg xmlns="http://www.w3.org/2000/svg" width="180" height="40"><text x="0" y="28" fill="#fff" font-family="sans-serif" font-size="24">Registrar</text></svg>',
 };
 
 /** Its own scripts and styles only; it writes styles into its elements. */

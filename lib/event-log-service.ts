@@ -1,6 +1,7 @@
 /** The log as a service: how other processes follow this one. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { EventLogService } from '#proto/eventlog/v1/service';
+import type { Event, EventLogService } from '#proto/eventlog/v1/service';
 import { requireRole } from './caller.ts';
 import type { Query } from './database.ts';
 import { headPosition, type LogHead, readEvents } from './event-log.ts';
@@ -8,12 +9,16 @@ import { headPosition, type LogHead, readEvents } from './event-log.ts';
 const PAGE_MAX = 500;
 const PAGE_DEFAULT = 100;
 const HEARTBEAT_MS = 1_000;
+/** So many events that a follower does not read are a flood: it is told of the next ones a little later, together. */
+const FLOOD_MIN = 16;
+const FLOOD_PAUSE_MS = 250;
 
 /** Mounted by every process that has a log. Staff and the system may read it: it tells who did what. */
 export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof EventLogService> {
   return {
     async *follow(request, context) {
       requireRole(context, 'system', 'staff');
+      const wanted = new Set(request.types);
       let after = request.afterPosition;
       while (!context.signal.aborted) {
         const events = await readEvents(query, { after, limit: PAGE_MAX, types: request.types });
@@ -21,6 +26,8 @@ export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof
         if (last !== undefined) head.advance(last);
         yield { events, headPosition: head.position };
         after = last ?? after;
+        if (isFlood(events, wanted))
+          await sleep(FLOOD_PAUSE_MS, undefined, { signal: context.signal }).catch(() => undefined);
         if (events.length < PAGE_MAX) await head.waitBeyond(after, HEARTBEAT_MS, context.signal);
       }
     },
@@ -32,4 +39,8 @@ export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof
       return { events, headPosition: await headPosition(query) };
     },
   };
+}
+
+function isFlood(events: Event[], wanted: ReadonlySet<string>): boolean {
+  return wanted.size > 0 && events.length >= FLOOD_MIN && !events.some(({ type }) => wanted.has(type));
 }

@@ -13,8 +13,16 @@ import { grpcServes, httpAnswers } from './readiness.ts';
 
 const checkout = join(import.meta.dirname, '..');
 
-/** What is not a decision about a seat waits while one is made. */
-const laterNiceness = 19;
+/** What is not a decision about a seat waits while one is made: what carries it on a little, what starts that or only looks most. */
+const niceness: Partial<Record<ProcessName, number>> = {
+  billing: 5,
+  bookstore: 5,
+  records: 5,
+  provider: 5,
+  worker: 19,
+  starter: 19,
+  auditor: 19,
+};
 
 /** Processes that may run several times: calls are spread over them, or they share one queue. */
 export const scalable: readonly ProcessName[] = [...services, 'projector', 'worker'];
@@ -79,7 +87,7 @@ export function addressOf({ host, port }: Part): string {
 }
 
 export function nicenessOf(name: ProcessName): number | undefined {
-  return name === 'worker' || name === 'starter' || name === 'auditor' ? laterNiceness : undefined;
+  return niceness[name];
 }
 
 /** Whether the part answers now; the auditor serves nobody and is ready when it runs. */
