@@ -1,19 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { setPriority } from 'node:os';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lowerPriority } from './priority.ts';
 import { endLeftover, recordProcess, send } from './running-process.ts';
 
 const logBytesMax = 10 * 1024 * 1024;
@@ -76,7 +66,7 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
     await handle.exited;
     throw failure;
   }
-  lowerPriority(pid, spec.niceness);
+  if (spec.niceness !== undefined) void lowerPriority(pid, spec.niceness);
   return handle;
 }
 
@@ -120,17 +110,6 @@ function guardAgainstAbandonment(pid: number, signal: NodeJS.Signals): ChildProc
   });
   guard.unref();
   return guard;
-}
-
-function lowerPriority(pid: number, niceness: number | undefined): void {
-  if (niceness === undefined) return;
-  try {
-    setPriority(pid, niceness);
-    // Linux with autogroups (sched(7)) compares niceness only within a session, and this child has one to itself: the session's own counts.
-    writeFileSync(`/proc/${pid}/autogroup`, String(niceness));
-  } catch {
-    // It died meanwhile, and `exited` says so; or this kernel has no autogroups.
-  }
 }
 
 function openLog(file: string): number {
