@@ -1,7 +1,7 @@
 /** The edge as a process: opens its parts, listens, and ends in order. */
 import type { AddressInfo } from 'node:net';
-import type { FastifyInstance } from 'fastify';
 import { Clients } from '#lib/clients';
+import { closeAnswering } from '#lib/close';
 import type { Config } from '#lib/config';
 import { createLogger } from '#lib/log';
 import { serveMetrics } from '#lib/metrics';
@@ -11,8 +11,6 @@ import { KeyService } from '#proto/keys/v1/service';
 import { openViews } from '#views/reader';
 import { buildApp } from './app.ts';
 import { openSagas } from './sagas.ts';
-
-const SWEEP_MS = 50;
 
 export interface RunningEdge {
   /** host:port */
@@ -44,7 +42,7 @@ export async function startEdge(config: Config): Promise<RunningEdge> {
     metricsPort: metrics.port,
     stop: async () => {
       stopping.abort();
-      await closeConnections(app);
+      await closeAnswering(app.server, () => app.close());
       await sagas.close();
       await views.close();
       clients.close();
@@ -53,11 +51,4 @@ export async function startEdge(config: Config): Promise<RunningEdge> {
       logger.info('ended');
     },
   };
-}
-
-/** Answers what is in flight. A connection whose last answer went out meanwhile would stay until its client leaves: it is closed here. */
-async function closeConnections(app: FastifyInstance): Promise<void> {
-  const sweeping = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
-  await app.close();
-  clearInterval(sweeping);
 }

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
+import { closeAnswering } from '#lib/close';
 import { readConfig } from '#lib/config';
 import { createLogger } from '#lib/log';
 import { measurePool, serveMetrics } from '#lib/metrics';
@@ -32,7 +33,7 @@ async function startProvider(): Promise<Running> {
   return {
     address: `${address}:${port}`,
     stop: async () => {
-      await app.close();
+      await closeAnswering(app.server, () => app.close());
       await Promise.all([metrics.close(), pool.end()]);
     },
   };
