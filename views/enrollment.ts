@@ -55,6 +55,8 @@ export const enrollments: Projection = {
   },
 };
 
+type Place = Omit<Enrollment, '$typeName'>;
+
 function rowsIn(event: Event): Row[] {
   const left = factOf(event, WaitlistLeftSchema)?.enrollment;
   if (left) return [rowOf(left, '')];
@@ -71,7 +73,7 @@ function rowsIn(event: Event): Row[] {
 }
 
 /** The enrollments that the items of a decision are. */
-function reservedIn(registration: Registration | undefined): Omit<Enrollment, '$typeName'>[] {
+function reservedIn(registration: Registration | undefined): Place[] {
   if (!registration) return [];
   const { id: registrationId, studentId, items } = registration;
   return items
@@ -79,10 +81,7 @@ function reservedIn(registration: Registration | undefined): Omit<Enrollment, '$
     .map(({ sectionId, outcome }) => ({ studentId, sectionId, registrationId, outcome, waitlistNumber: 0n }));
 }
 
-function rowOf(
-  { registrationId, sectionId, studentId, outcome, waitlistNumber }: Omit<Enrollment, '$typeName'>,
-  termId: string,
-): Row {
+function rowOf({ registrationId, sectionId, studentId, outcome, waitlistNumber }: Place, termId: string): Row {
   return {
     registration_id: registrationId,
     section_id: sectionId,

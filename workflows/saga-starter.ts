@@ -20,7 +20,6 @@ import type { Registration } from '#proto/enrollment/v1/registration';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { type Event, EventLogService } from '#proto/eventlog/v1/service';
 import { Admission } from './admission.ts';
-
 import { Rush } from './saga-rush.ts';
 import { type SagaStart, sagasOf } from './saga-start.ts';
 import { Sweeper } from './saga-sweeper.ts';

@@ -128,7 +128,8 @@ class Board {
   }
 }
 
-function causeOf(failure: unknown): unknown {
+/** What an activity failed of, where it is one that failed. */
+export function causeOf(failure: unknown): unknown {
   return failure instanceof ActivityFailure ? (failure.cause ?? failure) : failure;
 }
 

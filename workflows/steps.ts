@@ -1,6 +1,5 @@
 /** How each kind of step is called: what it may take, and how often it is tried. */
 import {
-  ActivityFailure,
   ApplicationFailure,
   isCancellation,
   type LocalActivityOptions,
@@ -9,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from './activities.ts';
 import type { EnrollInput } from './input.ts';
+import { causeOf } from './saga.ts';
 
 const ATTEMPT_MS = 6_000;
 /** The one that leaves our house: billing asks the payment provider. */
@@ -60,7 +60,7 @@ export function stepsUntil(deadlineAtMs: number) {
 }
 
 function isFinal(failure: unknown): boolean {
-  const cause = failure instanceof ActivityFailure ? failure.cause : failure;
+  const cause = causeOf(failure);
   return cause instanceof ApplicationFailure && cause.nonRetryable === true;
 }
 
