@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import { bodyProblems, isOnlyDescribed } from './schema/common.ts';
+import { bodyProblems, isOnlyDescribed } from './schema/elements.ts';
 
 type Responses = Record<string, unknown>;
 

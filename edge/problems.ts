@@ -5,7 +5,7 @@ import { QueueFull } from '#lib/batcher';
 import { type Refusal, refusalOf } from '#lib/refusal';
 import { InvalidToken } from '#lib/token';
 import { traceId } from '#lib/trace';
-import { PROBLEM_TYPE } from './schema/common.ts';
+import { PROBLEM_TYPE } from './schema/elements.ts';
 
 const FIELDS_MAX = 20;
 const RETRY_AFTER_SECONDS = 1;

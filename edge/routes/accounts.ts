@@ -5,7 +5,7 @@ import { accountOf } from '../account.ts';
 import { ask, present } from '../ask.ts';
 import { idempotencyKeyOf } from '../idempotency-key.ts';
 import type { EdgeParts } from '../parts.ts';
-import { answers, closed, createHeaders, Id, ref, word } from '../schema/common.ts';
+import { answers, closed, createHeaders, Id, ref, word } from '../schema/elements.ts';
 import { Account, NewAccount, RoleGrant, roleWords } from '../schema/session.ts';
 
 export const accountRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients }) => {

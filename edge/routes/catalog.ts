@@ -9,7 +9,7 @@ import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { notFound } from '../problems.ts';
 import { readViews } from '../read-views.ts';
-import { answers, closed, Id, line, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/common.ts';
+import { answers, closed, Id, line, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/elements.ts';
 import { Course, CoursePage, Section, SectionPage, type Term, TermPage } from '../schema/section.ts';
 import { sectionOf } from '../section.ts';
 

@@ -12,7 +12,7 @@ import { fromMoney, toMoney } from '../money.ts';
 import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { notFound, Problem } from '../problems.ts';
-import { answers, closed, createHeaders, empty, Id, pageQuery, ref } from '../schema/common.ts';
+import { answers, closed, createHeaders, empty, Id, pageQuery, ref } from '../schema/elements.ts';
 import { Material, MaterialChange, MaterialPage, NewMaterial } from '../schema/material.ts';
 
 const tags = ['materials'];

@@ -17,7 +17,7 @@ import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { malformed } from '../problems.ts';
 import { isViewAway, readViews } from '../read-views.ts';
-import { answers, closed, Id, pageQuery, readHeaders, ref } from '../schema/common.ts';
+import { answers, closed, Id, pageQuery, readHeaders, ref } from '../schema/elements.ts';
 import { Me, Schedule, StudentAccount } from '../schema/me.ts';
 import { sectionOf } from '../section.ts';
 

@@ -24,7 +24,7 @@ import { malformed } from '../problems.ts';
 import { readViews, tokenFrom, tokenIn } from '../read-views.ts';
 import { fromMessage, fromViews, type RegistrationAnswer } from '../registration.ts';
 import { registrationReader } from '../registration-reader.ts';
-import { answers, closed, commandHeaders, line, pageQuery, readHeaders, ref, Uuid, word } from '../schema/common.ts';
+import { answers, closed, commandHeaders, line, pageQuery, readHeaders, ref, Uuid, word } from '../schema/elements.ts';
 import { Forecast, NewRegistration, Registration, RegistrationPage, statusWords } from '../schema/registration.ts';
 
 const tags = ['registrations'];

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import { decodeCursor, encodeCursor, PAGE_DEFAULT } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { sagaFilters } from '../sagas.ts';
-import { answers, closed, empty, line, pageQuery, ref, word } from '../schema/common.ts';
+import { answers, closed, empty, line, pageQuery, ref, word } from '../schema/elements.ts';
 import { SagaPage } from '../schema/saga.ts';
 
 const WORKFLOW_ID_LENGTH_MAX = 200;

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { EdgeParts } from '../parts.ts';
 import { malformed } from '../problems.ts';
-import { answers, closed, eventStream, line } from '../schema/common.ts';
+import { answers, closed, eventStream, line } from '../schema/elements.ts';
 import { SeatBoard } from '../seat-board.ts';
 
 const IDS_MAX = 50;

@@ -9,7 +9,7 @@ import { ask, present } from '../ask.ts';
 import type { EdgeParts } from '../parts.ts';
 import { DependencyFailure, Problem } from '../problems.ts';
 import { logInLimit } from '../rate-limit.ts';
-import { answers, empty, ref } from '../schema/common.ts';
+import { answers, empty, ref } from '../schema/elements.ts';
 import { NewSession, Session } from '../schema/session.ts';
 import { clearRefreshToken, refreshTokenOf, setRefreshToken } from '../session-cookie.ts';
 

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Dependency, dependencyCheck } from '../dependencies.ts';
 import type { EdgeParts } from '../parts.ts';
-import { answers, ref } from '../schema/common.ts';
+import { answers, ref } from '../schema/elements.ts';
 import { Alive, Readiness, Servers } from '../schema/system.ts';
 import { listServers } from '../servers.ts';
 

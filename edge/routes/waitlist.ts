@@ -6,7 +6,7 @@ import { ask } from '../ask.ts';
 import { whose } from '../auth.ts';
 import type { EdgeParts } from '../parts.ts';
 import { malformed } from '../problems.ts';
-import { answers, closed, empty, Id, line } from '../schema/common.ts';
+import { answers, closed, empty, Id, line } from '../schema/elements.ts';
 
 export const waitlistRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients }) => {
   const enrollment = clients.of(EnrollmentService, 'enrollment');

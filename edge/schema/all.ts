@@ -1,4 +1,4 @@
-import { commonSchemas } from './common.ts';
+import { commonSchemas } from './elements.ts';
 import { materialSchemas } from './material.ts';
 import { meSchemas } from './me.ts';
 import { registrationSchemas } from './registration.ts';

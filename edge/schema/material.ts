@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { closed, Id, line, Money, pageOf, ref } from './common.ts';
+import { closed, Id, line, Money, pageOf, ref } from './elements.ts';
 
 const NAME_LENGTH_MAX = 200;
 const PRICE_MAX = 100_000_00;

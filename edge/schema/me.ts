@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { countOrUnknown, Id, Instant, Money, ref, textOrNull, Uuid, word } from './common.ts';
+import { countOrUnknown, Id, Instant, Money, ref, textOrNull, Uuid, word } from './elements.ts';
 import { Section } from './section.ts';
 import { roleWords } from './session.ts';
 

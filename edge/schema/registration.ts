@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { closed, Id, Instant, line, Money, pageOf, ref, Uuid, word } from './common.ts';
+import { closed, Id, Instant, line, Money, pageOf, ref, Uuid, word } from './elements.ts';
 
 const ITEMS_MAX = 20;
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Instant, pageOf } from './common.ts';
+import { Instant, pageOf } from './elements.ts';
 
 export const Saga = Type.Object(
   {

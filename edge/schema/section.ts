@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { countOrUnknown, Id, Money, pageOf, ref, textOrNull, word } from './common.ts';
+import { countOrUnknown, Id, Money, pageOf, ref, textOrNull, word } from './elements.ts';
 
 export const Term = Type.Object(
   {

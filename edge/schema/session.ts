@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { closed, Id, line, ref, word } from './common.ts';
+import { closed, Id, line, ref, word } from './elements.ts';
 
 const PASSWORD_LENGTH_MIN = 8;
 const PASSWORD_LENGTH_MAX = 128;

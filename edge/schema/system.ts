@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Instant, ref, word } from './common.ts';
+import { Instant, ref, word } from './elements.ts';
 
 export const Alive = Type.Object({ status: word(['ok']) }, { $id: 'Alive' });
 
