@@ -131,9 +131,9 @@ test('validating answers what would happen and takes nothing', async () => {
 });
 
 test('a student’s live enrollments are listed by term', async () => {
-  const [here, elsewhere] = [await campus.section(), await campus.section({ termId: 'T2' })];
+  const [here, elsewhere] = [await campus.section(), await campus.section({ id: `T2-${randomUUID()}`, termId: 'T2' })];
   const student = newStudent();
-  await campus.register(student, { adds: [here, elsewhere] });
+  for (const section of [here, elsewhere]) await campus.register(student, { adds: [section] });
   const list = async (termId: string) => {
     const { enrollments } = await campus.client().listEnrollments({ studentId: student, termId });
     return enrollments.map(({ sectionId }) => sectionId).sort();
@@ -149,6 +149,7 @@ test.each([
   ['a section twice', { adds: ['T1-1', 'T1-1'] }, Code.InvalidArgument],
   ['a section to add and to drop', { adds: ['T1-1'], drops: ['T1-1'] }, Code.InvalidArgument],
   ['more sections than a request may name', { adds: Array.from({ length: 21 }, randomUUID) }, Code.InvalidArgument],
+  ['sections of two terms', { adds: ['T1-A1', 'T2-B2'] }, Code.InvalidArgument],
   ['a section id that no text column takes', { adds: ['T1-\0'] }, Code.InvalidArgument],
   ['a swap', { adds: ['T1-1'], drops: ['T1-2'], mode: Mode.ALL_OR_NOTHING }, Code.FailedPrecondition],
 ])('a request with %s is turned down', async (_case, wish, code) => {

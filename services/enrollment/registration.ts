@@ -1,4 +1,4 @@
-/** Registrations as they are stored: the request, to tell a repeat from another request under the same id, and what became of it. */
+/** Registrations: what may be asked for, and what is stored of it: a hash, to tell a repeat from another request, and what became of it. */
 import { hash } from 'node:crypto';
 import { create, fromJson, type JsonValue, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
@@ -54,8 +54,8 @@ export function normalized(request: RegisterRequest): RegisterRequest {
 
 /** What stands before the class number: a registration is charged at one term's rates. Nothing for what is no section's id. */
 function termOf(sectionId: string): string[] {
-  const [, term] = /^(.+)-\d+$/.exec(sectionId) ?? [];
-  return term ? [term] : [];
+  const [term, ...number] = sectionId.split('-');
+  return term && number.length > 0 ? [term] : [];
 }
 
 /** Equal hashes mean equal requests. */
