@@ -8,6 +8,8 @@ import { type Campus, startCampus } from './campus.ts';
 import { EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
 
 const STEPS = ['reserveSeats', 'chargeTuition', 'reserveMaterials', 'recordEnrollment', 'confirmSeats'] as const;
+/** None of these has an undo: what fails is asked until it is done. */
+const DROP_STEPS = ['recordDrop', 'returnMaterials', 'refundDrop', 'finishDrops'] as const;
 
 interface Trouble {
   /** Every activity of the registration runs twice. */
@@ -17,7 +19,14 @@ interface Trouble {
   /** … before it does anything, or after it has done everything. */
   when?: 'before' | 'after';
   /** The first answer of this step is lost: it happened, and nobody knows. */
-  lostOnce?: (typeof STEPS)[number];
+  lostOnce?: (typeof STEPS | typeof DROP_STEPS)[number];
+}
+
+interface Result {
+  status: Status;
+  reason: string;
+  left: Traces;
+  seatsTaken: number;
 }
 
 const troubles = new Map<string, Trouble>();
@@ -52,20 +61,42 @@ function refusal(): ApplicationFailure {
   return ApplicationFailure.nonRetryable('a test made it fail', 'Refusal', 'test-trouble');
 }
 
-async function outcomeOf(
-  trouble: Trouble,
-): Promise<{ status: Status; reason: string; left: Traces; seatsTaken: number }> {
-  const book = await campus.material();
-  const section = await campus.section({ materials: [book] });
+/** Of a registration for a section with a book. */
+async function outcomeOf(trouble: Trouble): Promise<Result> {
+  const section = await campus.section({ materials: [await campus.material()] });
   const id = randomUUID();
   troubles.set(id, trouble);
   await campus.register(`student-${id}`, [section], { id, buy: true });
   const { status, reason } = await campus.settled(id);
   await campus.temporal.workflow.getHandle(`enroll/${id}`).result();
-  const [row] = await campus.rows<{ taken: number }>('enrollment', 'select taken from sections where id = $1', [
-    section,
-  ]);
-  return { status, reason, left: await traces(campus, id), seatsTaken: row?.taken ?? -1 };
+  expectLost(id, trouble);
+  return { status, reason, left: await traces(campus, id), seatsTaken: await seatsTaken(section) };
+}
+
+/** Of the drop of a section with a book; `left` is what it leaves of the enrollment. */
+async function outcomeOfDrop(trouble: Trouble): Promise<Result> {
+  const section = await campus.section({ materials: [await campus.material()] });
+  const [enrolled, dropped] = [randomUUID(), randomUUID()];
+  const student = `student-${enrolled}`;
+  await campus.register(student, [section], { id: enrolled, buy: true });
+  await campus.settled(enrolled);
+  troubles.set(dropped, trouble);
+  await campus.register(student, [], { id: dropped, drops: [section] });
+  const { status, reason } = await campus.settled(dropped);
+  await campus.temporal.workflow.getHandle(`drop/${dropped}`).result();
+  expectLost(dropped, trouble);
+  return { status, reason, left: await traces(campus, enrolled), seatsTaken: await seatsTaken(section) };
+}
+
+/** Where an answer was to be lost, one was. */
+function expectLost(id: string, { lostOnce }: Trouble): void {
+  if (lostOnce) expect(troubles.has(id)).toBe(false);
+}
+
+async function seatsTaken(section: string): Promise<number> {
+  const sql = 'select taken from sections where id = $1';
+  const [row] = await campus.rows<{ taken: number }>('enrollment', sql, [section]);
+  return row?.taken ?? -1;
 }
 
 test('every activity runs twice and the result is the same', async () => {
@@ -100,4 +131,25 @@ test('confirmSeats fails before it does anything: nothing is left behind', async
   const { status, left } = await outcomeOf({ failing: 'confirmSeats', when: 'before', twice: true });
   expect(status).toBe(Status.UNDONE);
   expect(left).toEqual(NOTHING);
+});
+
+/** Half of 425.00 stays charged; the book is paid back in full. */
+const DROPPED: Traces = { ...NOTHING, charged: 21_250, provider: 21_250 };
+
+test('every activity of a drop runs twice and the result is the same', async () => {
+  expect(await outcomeOfDrop({ twice: true })).toEqual({
+    status: Status.COMPLETED,
+    reason: '',
+    left: DROPPED,
+    seatsTaken: 0,
+  });
+});
+
+test.each(DROP_STEPS)('the answer of %s is lost, and it is asked again: the drop is settled once', async (lostOnce) => {
+  expect(await outcomeOfDrop({ lostOnce })).toEqual({
+    status: Status.COMPLETED,
+    reason: '',
+    left: DROPPED,
+    seatsTaken: 0,
+  });
 });
