@@ -6,6 +6,7 @@ import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { NotFoundError, OptimisticLockError } from '@mikro-orm/postgresql';
 import { QueueFull } from './batcher.ts';
 import { callerKey } from './caller.ts';
+import { codeOf, isAway } from './database-error.ts';
 import type { Logger } from './log.ts';
 import { callDuration } from './metrics.ts';
 import { Refusal, refusalToConnectError } from './refusal.ts';
@@ -68,30 +69,14 @@ export function toConnectError(error: unknown): ConnectError {
   );
 }
 
-const UNAVAILABLE = /^(08|57P0|53)|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/;
-
-/** SQLSTATEs: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 function databaseError(error: unknown): ConnectError | undefined {
-  const code = sqlState(error);
+  const code = codeOf(error);
   if (code === '57014') return new ConnectError('the deadline passed', Code.DeadlineExceeded);
   if (code === '40001' || code === '40P01') return new ConnectError('it was changed meanwhile', Code.Aborted);
   if (code === '22P02' || code === '22021')
     return new ConnectError('malformed id, number or text', Code.InvalidArgument);
-  if (UNAVAILABLE.test(code) || isConnectTimeout(error))
-    return new ConnectError('the database is away', Code.Unavailable);
+  if (isAway(error)) return new ConnectError('the database is away', Code.Unavailable);
   return undefined;
-}
-
-function sqlState(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
-/** pg and pg-pool name these only by their message. */
-function isConnectTimeout(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    /connection timeout|Connection terminated|timeout exceeded when trying to connect/i.test(error.message)
-  );
 }
 
 /** Verifies the bearer token of every call but those of public methods. Who calls is in the context from here on. */

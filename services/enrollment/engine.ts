@@ -6,6 +6,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type pg from 'pg';
 import { Batcher } from '#lib/batcher';
 import { inTransaction, type Query } from '#lib/database';
+import { codeOf } from '#lib/database-error';
 import { append, headPosition, type LogHead, type NewEvent, newEvent } from '#lib/event-log';
 import { RegistrationDecidedSchema } from '#proto/enrollment/v1/events';
 import type { Registration } from '#proto/enrollment/v1/registration';
@@ -225,5 +226,5 @@ function timeLeft(asks: Ask[]): number {
 
 /** Data (22), integrity (23) and serialization (40): SQLSTATE classes that one request, of this batch or of another instance's, may have caused. */
 function isOfOneRequest(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(22|23|40)/.test(String(error.code));
+  return /^(22|23|40)/.test(codeOf(error));
 }

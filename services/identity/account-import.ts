@@ -2,6 +2,7 @@
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
 import { requireRole } from '#lib/caller';
 import { type Query, queryIn } from '#lib/database';
+import { codeOf } from '#lib/database-error';
 import type { Parts } from '#lib/service';
 import type { Account as AccountMessage } from '#proto/identity/v1/account';
 import { AccountChangedSchema, AccountRegisteredSchema } from '#proto/identity/v1/events';
@@ -92,7 +93,7 @@ async function updateDifferent(query: Query, wanted: WantedAccount[]): Promise<A
 }
 
 function rethrowTaken(error: unknown): never {
-  if (error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION)
+  if (codeOf(error) === UNIQUE_VIOLATION)
     throw new ConnectError('email: belongs to another account already', Code.AlreadyExists);
   throw error;
 }
