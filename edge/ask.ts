@@ -3,7 +3,7 @@ import type { CallOptions } from '@connectrpc/connect';
 import type { FastifyReply } from 'fastify';
 import type { PeerName } from '#lib/config';
 import { tokenOf } from './auth.ts';
-import { DependencyFailure } from './problems.ts';
+import { DependencyFailure } from './problem.ts';
 
 export const COMMAND_TIMEOUT_MS = 5_000;
 export const READ_TIMEOUT_MS = 2_000;

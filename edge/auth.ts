@@ -3,8 +3,8 @@ import { ConnectError } from '@connectrpc/connect';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Caller, Role } from '#lib/caller';
 import type { TokenVerifier } from '#lib/token';
-import { DependencyFailure, notPermitted, Problem } from './problems.ts';
-import { headerOf } from './trace.ts';
+import { headerOf } from './header.ts';
+import { DependencyFailure, notPermitted, Problem } from './problem.ts';
 
 /** Who may use a route: everybody, everybody with an account, or these roles. */
 export type Access = 'public' | 'account' | readonly Role[];

@@ -1,5 +1,5 @@
 /** Versions as HTTP says them: `ETag: "7"`, `If-Match: "7"`. */
-import { malformed } from './problems.ts';
+import { malformed } from './problem.ts';
 
 const STRONG_TAG = /^"(\d{1,18})"$/;
 

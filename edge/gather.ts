@@ -14,7 +14,7 @@ import {
   type RegisterResponse,
 } from '#proto/enrollment/v1/service';
 import { COMMAND_TIMEOUT_MS, present } from './ask.ts';
-import { DependencyFailure } from './problems.ts';
+import { DependencyFailure } from './problem.ts';
 
 const BATCH_MAX = 256;
 const IN_FLIGHT_MAX = 2;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { callerOf } from './auth.ts';
-import { headerOf } from './trace.ts';
+import { headerOf } from './header.ts';
 
 const ID_LENGTH = 20;
 

@@ -1,5 +1,5 @@
 /** Pages of a list: a cursor is the sort key of the last item, opaque to clients. */
-import { malformed } from './problems.ts';
+import { malformed } from './problem.ts';
 
 export const PAGE_DEFAULT = 20;
 

@@ -1,7 +1,7 @@
 /** `Prefer: wait=<seconds>` (RFC 7240): answer a command when what it began has ended. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
-import { headerOf } from './trace.ts';
+import { headerOf } from './header.ts';
 
 const WAIT_MAX_SECONDS = 30;
 const POLL_FIRST_MS = 50;

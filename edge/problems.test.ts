@@ -2,7 +2,8 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { expect, test } from 'vitest';
 import { QueueFull } from '#lib/batcher';
 import { Refusal, refusalToConnectError } from '#lib/refusal';
-import { DependencyFailure, toProblem } from './problems.ts';
+import { DependencyFailure } from './problem.ts';
+import { toProblem } from './problems.ts';
 
 const SECRET = 'select * from accounts at /srv/registrar/service.ts:12';
 

@@ -5,10 +5,10 @@ import { QueueFull } from '#lib/batcher';
 import { type Refusal, refusalOf } from '#lib/refusal';
 import { InvalidToken } from '#lib/token';
 import { traceId } from '#lib/trace';
+import { DependencyFailure, notFound, notPermitted, Problem, RETRY_AFTER_SECONDS, unavailable } from './problem.ts';
 import { PROBLEM_TYPE } from './schema/elements.ts';
 
 const FIELDS_MAX = 20;
-const RETRY_AFTER_SECONDS = 1;
 
 const titles: Record<number, string> = {
   400: 'Malformed request',
@@ -25,67 +25,6 @@ const titles: Record<number, string> = {
   500: 'Something went wrong here',
   503: 'Unavailable for the moment',
 };
-
-export interface FieldFault {
-  path: string;
-  message: string;
-}
-
-export interface ProblemOptions {
-  reason?: string;
-  remedy?: string;
-  fields?: FieldFault[];
-  retryAfterSeconds?: number;
-}
-
-/**
- * An answer that is not the one asked for. Thrown anywhere in the edge.
- *
- * @example throw new Problem(404, 'not-found', 'There is no such section.');
- */
-export class Problem extends Error {
-  readonly status: number;
-  readonly code: string;
-  readonly options: ProblemOptions;
-
-  constructor(status: number, code: string, sentence: string, options: ProblemOptions = {}) {
-    super(sentence);
-    this.name = 'Problem';
-    this.status = status;
-    this.code = code;
-    this.options = options;
-  }
-}
-
-/** What a dependency answered instead of what it was asked: the error, with the name of who did not do it. */
-export class DependencyFailure extends Error {
-  readonly dependency: string;
-
-  constructor(dependency: string, cause: unknown) {
-    super(`${dependency} failed`, { cause });
-    this.name = 'DependencyFailure';
-    this.dependency = dependency;
-  }
-}
-
-export function malformed(path: string, message: string): Problem {
-  return new Problem(400, 'malformed-request', `${path} ${message}.`, { fields: [{ path, message }] });
-}
-
-export function notFound(what = 'such thing'): Problem {
-  return new Problem(404, 'not-found', `There is no ${what}.`);
-}
-
-export function notPermitted(sentence: string): Problem {
-  return new Problem(403, 'not-permitted', sentence);
-}
-
-export function unavailable(dependency: string): Problem {
-  return new Problem(503, `${dependency}-unavailable`, `What this needs (${dependency}) does not answer right now.`, {
-    remedy: 'Try again in a moment.',
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-  });
-}
 
 /** Makes every error and every unknown route a problem. Guessing routes counts against the limits as any request does. */
 export function answerProblems(app: FastifyInstance): void {

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Config } from '#lib/config';
-import { Problem } from './problems.ts';
+import { Problem } from './problem.ts';
 
 const WINDOW_MS = 60_000;
 const KEYS_MAX = 50_000;

@@ -4,8 +4,8 @@ import type { FastifyRequest } from 'fastify';
 import type { AsOf, Views } from '#views/reader';
 import { ViewBehind, ViewsAway } from '#views/replica-error';
 import { type ConsistencyToken, MalformedToken, parseToken } from '#views/token';
-import { malformed, Problem, unavailable } from './problems.ts';
-import { headerOf } from './trace.ts';
+import { headerOf } from './header.ts';
+import { malformed, Problem, unavailable } from './problem.ts';
 
 type ReadBody<T> = (em: EntityManager, asOf: AsOf) => Promise<T>;
 

@@ -7,7 +7,7 @@ import { RegistrationView } from '#views/registration';
 import type { ConsistencyToken } from '#views/token';
 import { ask, present, READ_TIMEOUT_MS } from './ask.ts';
 import { callerOf, isStaff } from './auth.ts';
-import { notFound } from './problems.ts';
+import { notFound } from './problem.ts';
 import { isViewAway, readAt } from './read-views.ts';
 import { fromMessage, fromViews, type RegistrationAnswer } from './registration.ts';
 

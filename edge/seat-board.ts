@@ -4,7 +4,7 @@ import type { Logger } from '#lib/log';
 import type { Views } from '#views/reader';
 import { SectionView } from '#views/section';
 import { NO_TOKEN } from '#views/token';
-import { Problem } from './problems.ts';
+import { Problem } from './problem.ts';
 import { readAt } from './read-views.ts';
 import { sectionOf } from './section.ts';
 

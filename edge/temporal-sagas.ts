@@ -2,7 +2,7 @@
 import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { Config } from '#lib/config';
-import { DependencyFailure, notFound, unavailable } from './problems.ts';
+import { DependencyFailure, notFound, unavailable } from './problem.ts';
 import type { Saga, SagaFilter, Sagas } from './sagas.ts';
 
 const TIMEOUT_MS = 3_000;

@@ -3,6 +3,7 @@ import { type Context, context, type Span, SpanKind, SpanStatusCode, trace } fro
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { callDuration } from '#lib/metrics';
 import { contextOf, traceparent } from '#lib/trace';
+import { headerOf } from './header.ts';
 
 /** A request that took longer is worth a line. */
 const SLOW_MS = 1_000;
@@ -57,10 +58,4 @@ function measure(request: FastifyRequest, reply: FastifyReply): void {
   const line = { route, status, ms: Math.round(ms), traceId: span?.spanContext().traceId };
   if (ms > SLOW_MS) request.log.warn(line, 'slow request');
   else if (!READS.has(request.method)) request.log.info(line, 'answered');
-}
-
-/** A header's value; undefined where it is missing or repeated. */
-export function headerOf(request: FastifyRequest, name: string): string | undefined {
-  const value = request.headers[name];
-  return typeof value === 'string' ? value : undefined;
 }

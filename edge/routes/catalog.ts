@@ -7,7 +7,7 @@ import { TermView } from '#views/term';
 import { DAYS_PATTERN, daysOf } from '../days.ts';
 import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
-import { notFound } from '../problems.ts';
+import { notFound } from '../problem.ts';
 import { readViews } from '../read-views.ts';
 import { answers, closed, Id, line, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/elements.ts';
 import { Course, CoursePage, Section, SectionPage, type Term, TermPage } from '../schema/section.ts';

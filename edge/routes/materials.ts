@@ -11,7 +11,7 @@ import { idempotencyKeyOf, idOfKey } from '../idempotency-key.ts';
 import { fromMoney, toMoney } from '../money.ts';
 import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
-import { notFound, Problem } from '../problems.ts';
+import { notFound, Problem } from '../problem.ts';
 import { answers, closed, createHeaders, empty, Id, pageQuery, ref } from '../schema/elements.ts';
 import { Material, MaterialChange, MaterialPage, NewMaterial } from '../schema/material.ts';
 

@@ -15,7 +15,7 @@ import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
 import { callerOf } from '../auth.ts';
 import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
-import { malformed } from '../problems.ts';
+import { malformed } from '../problem.ts';
 import { isViewAway, readViews } from '../read-views.ts';
 import { answers, closed, Id, pageQuery, readHeaders, ref } from '../schema/elements.ts';
 import { Me, Schedule, StudentAccount } from '../schema/me.ts';

@@ -20,7 +20,7 @@ import { gatherRegistrations } from '../gather.ts';
 import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { waitFor } from '../prefer.ts';
-import { malformed } from '../problems.ts';
+import { malformed } from '../problem.ts';
 import { readViews, tokenFrom, tokenIn } from '../read-views.ts';
 import { fromMessage, fromViews, type RegistrationAnswer } from '../registration.ts';
 import { registrationReader } from '../registration-reader.ts';

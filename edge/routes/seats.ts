@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { EdgeParts } from '../parts.ts';
-import { malformed } from '../problems.ts';
+import { malformed } from '../problem.ts';
 import { answers, closed, eventStream, line } from '../schema/elements.ts';
 import { SeatBoard } from '../seat-board.ts';
 

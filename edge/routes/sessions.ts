@@ -7,7 +7,7 @@ import { IdentityService, type Session as SessionMessage } from '#proto/identity
 import { accountOf } from '../account.ts';
 import { ask, present } from '../ask.ts';
 import type { EdgeParts } from '../parts.ts';
-import { DependencyFailure, Problem } from '../problems.ts';
+import { DependencyFailure, Problem } from '../problem.ts';
 import { logInLimit } from '../rate-limit.ts';
 import { answers, empty, ref } from '../schema/elements.ts';
 import { NewSession, Session } from '../schema/session.ts';

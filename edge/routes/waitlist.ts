@@ -5,7 +5,7 @@ import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { ask } from '../ask.ts';
 import { whose } from '../auth.ts';
 import type { EdgeParts } from '../parts.ts';
-import { malformed } from '../problems.ts';
+import { malformed } from '../problem.ts';
 import { answers, closed, empty, Id, line } from '../schema/elements.ts';
 
 export const waitlistRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients }) => {
