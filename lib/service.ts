@@ -3,21 +3,21 @@
  * reflection, auth, leases, followers and an orderly end. A service brings its own words and nothing else.
  */
 import type { AddressInfo } from 'node:net';
-import type { DescMessage, DescMethod, DescService, MessageInitShape } from '@bufbuild/protobuf';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import type { ConnectRouter } from '@connectrpc/connect';
 import { fastifyConnectPlugin } from '@connectrpc/connect-fastify';
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { fastify } from 'fastify';
 import type { JSONWebKeySet } from 'jose';
 import { EventLogService } from '#proto/eventlog/v1/service';
 import { KeyService } from '#proto/keys/v1/service';
 import { ServerService } from '#proto/server/v1/service';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
-import { callerOf } from './caller.ts';
+import { type Changes, changesOf } from './change.ts';
 import { Clients } from './clients.ts';
 import { type Config, type PeerName, readConfig } from './config.ts';
-import { type Database, type Entities, limitStatements, type Migrations, openDatabase, queryIn } from './database.ts';
-import { append, LogHead, type NewEvent, newEvent } from './event-log.ts';
+import { type Database, type Entities, type Migrations, openDatabase } from './database.ts';
+import { isAway } from './database-error.ts';
+import { LogHead } from './event-log.ts';
 import { eventLogService } from './event-log-service.ts';
 import type { Follower } from './follower.ts';
 import { healthService } from './health.ts';
@@ -33,26 +33,15 @@ import { startTracing } from './trace.ts';
 const DRAIN_MS = 10_000;
 const DATABASE_WAIT_MS = 30_000;
 const DATABASE_RETRY_MS = 250;
-/** Of a change whose caller named no deadline. */
-const CHANGE_TIMEOUT_MS = 10_000;
 
 /** What the chassis hands to a service. */
-export interface Parts {
+export interface Parts extends Changes {
   config: Config;
   logger: Logger;
   database: Database;
   clients: Clients;
   verifier: TokenVerifier;
   head: LogHead;
-  /** Changes entities and appends events in one transaction; the caller's deadline reaches the database, and the answer carries the
-   * consistency token. */
-  change<T>(context: HandlerContext, body: (change: Change) => Promise<T>): Promise<T>;
-}
-
-export interface Change {
-  em: EntityManager;
-  /** Appends a past-tense event when the transaction commits. */
-  emit<D extends DescMessage>(schema: D, subject: string, message: MessageInitShape<D>): void;
 }
 
 export interface ServiceParts {
@@ -98,7 +87,7 @@ export async function startService(
   const verifier = new TokenVerifier(serviceKey, options.accessKeys ?? (() => askForKeys(clients)));
   const database = await openWhenReady(config.databaseUrl, definition, logger);
   const head = new LogHead(database.query);
-  const parts: Parts = { config, logger, database, clients, verifier, head, change: changeWith(database, head) };
+  const parts: Parts = { config, logger, database, clients, verifier, head, ...changesOf(database, head) };
   const own = await definition.build(parts);
   const followers = own.followers ?? [];
 
@@ -147,39 +136,11 @@ async function openWhenReady(url: string, definition: ServiceDefinition, logger:
     try {
       return await openDatabase(url, definition.entities, definition.migrations);
     } catch (error) {
-      const isStarting = /ECONNREFUSED|57P03|starting up|timeout/.test(`${(error as { code?: string }).code} ${error}`); // only read for its code
-      if (!isStarting || Date.now() > giveUpAt) throw error;
+      if (!isAway(error) || Date.now() > giveUpAt) throw error;
       logger.info('waiting for the database');
       await new Promise((resolve) => setTimeout(resolve, DATABASE_RETRY_MS));
     }
   }
-}
-
-function changeWith(database: Database, head: LogHead): Parts['change'] {
-  return async (context, body) => {
-    const events: NewEvent[] = [];
-    const actor = callerOf(context).id;
-    const { result, position } = await database.orm.em.fork().transactional(async (em) => {
-      const query = queryIn(em);
-      await query(limitStatements(context.timeoutMs() ?? CHANGE_TIMEOUT_MS));
-      const emit: Change['emit'] = (schema, subject, message) => {
-        events.push(newEvent(schema, { subject, actor }, message));
-      };
-      const result = await body({ em, emit });
-      await em.flush();
-      const position = events.length > 0 ? await append(query, events) : undefined;
-      return { result, position };
-    });
-    if (position !== undefined) head.advance(position);
-    tellPosition(context, position ?? head.position);
-    return result;
-  };
-}
-
-/** Puts the consistency token on an answer: a later read that has reached it shows this change. */
-export function tellPosition(context: HandlerContext, position: bigint): void {
-  const service = context.service.typeName.split('.')[1];
-  context.responseHeader.set('consistency-token', `${service}:${position}`);
 }
 
 async function listen(definition: ServiceDefinition, parts: Parts, own: ServiceParts, isServing: () => boolean) {

@@ -6,15 +6,15 @@
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
 import { defineEntity, type EntityManager, p } from '@mikro-orm/postgresql';
+import type { Change } from '#lib/change';
 import { queryIn } from '#lib/database';
-import type { Change } from '#lib/service';
 import type { AccountEntry } from '#proto/billing/v1/billing';
 import { DropRefundedSchema } from '#proto/billing/v1/events';
 import type { RefundDropRequest } from '#proto/billing/v1/service';
-import { type Charge, ChargeLine, linesOf, lockCharges } from './charge.ts';
-import { GatewayUnavailable, type Repayment } from './gateway.ts';
+import { type Charge, ChargeLine, linesOf, lockCharges, messageOf } from './charge.ts';
+import { GatewayUnavailable, patienceOf, type Repayment } from './gateway.ts';
 import { postRefund } from './ledger.ts';
-import { patienceOf, type Till } from './payment.ts';
+import type { Till } from './payment.ts';
 import { dropShare, totalOf } from './price.ts';
 import { TuitionRate } from './rate.ts';
 
@@ -38,7 +38,7 @@ DropRefundEntity.setClass(DropRefund);
 
 /** Gives back what the term's schedule says for the dropped sections. @throws GatewayUnavailable */
 export async function refundDrop(
-  { change, gateway }: Till,
+  { change, gateway }: Pick<Till, 'change' | 'gateway'>,
   request: RefundDropRequest,
   context: HandlerContext,
 ): Promise<void> {
@@ -110,7 +110,7 @@ async function settleRefunds({ em, emit }: Change, request: RefundDropRequest): 
     refunds.some((refund) => refund.chargeId === charge.registrationId),
   );
   const messages = await Promise.all(
-    touched.map(async (charge) => charge.toMessage(await linesOf(em, charge.registrationId))),
+    touched.map(async (charge) => messageOf(charge, await linesOf(em, charge.registrationId))),
   );
   emit(DropRefundedSchema, dropId, { registrationId: dropId, studentId, charges: messages, entries });
 }

@@ -1,5 +1,7 @@
 /** What billing asks of whoever moves the money, and nothing about how they are reached. */
-import { Code, ConnectError } from '@connectrpc/connect';
+import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+
+const TIMEOUT_MS = 3_000;
 
 export interface Payment {
   /** Idempotency key; a charge happens at most once per key. */
@@ -30,6 +32,11 @@ export type PaymentAnswer =
 export interface Patience {
   timeoutMs: number;
   signal: AbortSignal;
+}
+
+/** Until the caller's deadline, but never longer than {@link TIMEOUT_MS}. */
+export function patienceOf(context: HandlerContext): Patience {
+  return { timeoutMs: Math.min(TIMEOUT_MS, context.timeoutMs() ?? TIMEOUT_MS), signal: context.signal };
 }
 
 /** Every call may be repeated, and each throws {@link GatewayUnavailable} where its effect is unknown. */

@@ -6,7 +6,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { Query } from '#lib/database';
 import { type AccountEntry, AccountEntrySchema } from '#proto/billing/v1/billing';
-import type { Charge } from './charge.ts';
+import type { ChargeRow } from './charge.ts';
 import { type Amounts, totalOf } from './price.ts';
 
 const ENTRIES_MAX = 100;
@@ -32,7 +32,7 @@ interface Posting {
 /** Posts what a registration costs and its payment. @returns what is new on the student's account. */
 export function postCharge(
   query: Query,
-  charge: Charge,
+  charge: ChargeRow,
   { amounts, sectionIds }: { amounts: Amounts; sectionIds: string[] },
 ): Promise<AccountEntry[]> {
   const owed = parts.flatMap((part) => {
@@ -49,7 +49,7 @@ export function postCharge(
  */
 export function postRefund(
   query: Query,
-  charge: Charge,
+  charge: ChargeRow,
   { amounts, cause, description }: { amounts: Amounts; cause: string; description: string },
 ): Promise<AccountEntry[]> {
   const student = accountOf(charge.studentId);
@@ -99,7 +99,7 @@ function move(posting: Omit<Posting, 'account'>, debit: string, credit: string):
 }
 
 /** Writes one entry in one statement; what would post nothing is left out. */
-async function post(query: Query, charge: Charge, cause: string, all: Posting[]): Promise<AccountEntry[]> {
+async function post(query: Query, charge: ChargeRow, cause: string, all: Posting[]): Promise<AccountEntry[]> {
   const postings = all.filter(({ amount }) => amount !== 0n);
   if (postings.length === 0) return [];
   const rows = await query<EntryRow>(

@@ -32,6 +32,18 @@ export class TuitionRate extends TuitionRateEntity.class {
 }
 TuitionRateEntity.setClass(TuitionRate);
 
+/** What a credit costs in a term; undefined where nobody has said. */
+export async function readPerCredit(
+  query: Query,
+  termId: string,
+): Promise<{ amount: bigint; currency: string } | undefined> {
+  const [rate] = await query<{ per_credit: string; currency: string }>(
+    'select per_credit, currency from tuition_rates where term_id = $1',
+    [termId],
+  );
+  return rate && { amount: BigInt(rate.per_credit), currency: rate.currency };
+}
+
 /** Writes the rate. @returns whether anything changed. */
 export async function writeRate(query: Query, rate: TuitionRateMessage): Promise<boolean> {
   const { termId, perCredit, refunds, timeZone } = create(TuitionRateSchema, rate);

@@ -8,14 +8,15 @@ import type { BillingService } from '#proto/billing/v1/service';
 import { refundDrop } from './drop-refund.ts';
 import type { PaymentGateway } from './gateway.ts';
 import { readAccount } from './ledger.ts';
-import { chargeTuition, refundTuition } from './payment.ts';
+import { chargeTuition } from './payment.ts';
 import { checkRate, writeRate } from './rate.ts';
+import { refundTuition } from './undo.ts';
 
 export function billingService(
-  { change, database }: Parts,
+  { change, changeInSql, database }: Parts,
   gateway: PaymentGateway,
 ): ServiceImpl<typeof BillingService> {
-  const till = { change, gateway };
+  const till = { change, changeInSql, database, gateway };
   return {
     async setTuitionRate(request, context) {
       requireRole(context, 'staff', 'system');

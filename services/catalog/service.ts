@@ -2,8 +2,9 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { requireRole } from '#lib/caller';
+import type { Change } from '#lib/change';
 import { Refusal } from '#lib/refusal';
-import type { Change, Parts } from '#lib/service';
+import type { Parts } from '#lib/service';
 import { CourseSchema, type Section as SectionMessage, SectionSchema, TermSchema } from '#proto/catalog/v1/catalog';
 import { CoursePublishedSchema, SectionPublishedSchema, TermPublishedSchema } from '#proto/catalog/v1/events';
 import type { CatalogService } from '#proto/catalog/v1/service';

@@ -1,9 +1,10 @@
 /** One change of one registration: locked, written, told of, in one transaction. */
 import type { HandlerContext } from '@connectrpc/connect';
 import { callerOf } from '#lib/caller';
+import { tellPosition } from '#lib/change';
 import { inTransaction, type Query } from '#lib/database';
 import { append, headPosition, type NewEvent } from '#lib/event-log';
-import { type Parts, tellPosition } from '#lib/service';
+import type { Parts } from '#lib/service';
 import type { Registration } from '#proto/enrollment/v1/registration';
 import { type Cause, type Locked, lockRegistration } from './seats.ts';
 

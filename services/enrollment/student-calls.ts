@@ -2,11 +2,12 @@
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { type Caller, callerOf, hasRole, mayActFor, requireRole, requireSelfOr } from '#lib/caller';
+import { tellPosition } from '#lib/change';
 import { inTransaction, type Query } from '#lib/database';
 import { append, headPosition } from '#lib/event-log';
 import { toConnectError } from '#lib/interceptors';
 import { refusalOf } from '#lib/refusal';
-import { type Parts, tellPosition } from '#lib/service';
+import type { Parts } from '#lib/service';
 import { traceIdIn, traceparent } from '#lib/trace';
 import { wordOf } from '#lib/words';
 import {
