@@ -73,6 +73,12 @@ export const variables: Record<string, Variable> = {
   PAYMENT_PROVIDER_URL: { of: ['billing', 'auditor'], meaning: 'base URL of the payment provider' },
   AUDIT_DATABASE_URL: { of: ['auditor'], meaning: 'URL of the primary; each database is its path' },
   AUDIT_INTERVAL_SECONDS: { of: ['auditor'], default: '300', meaning: 'pause between audits' },
+  PAYMENT_METHOD_DEFAULT: {
+    of: ['edge'],
+    default: '',
+    meaning:
+      'card token of registrations that name none; empty: they are sent without one, and declined where they cost',
+  },
   CORS_ORIGINS: { of: ['edge'], default: '', meaning: 'origins that browsers may call from, separated by commas' },
   RATE_PER_ACCOUNT_PER_MINUTE: { of: ['edge'], default: '600', meaning: 'requests one account may make' },
   RATE_PER_ADDRESS_PER_MINUTE: {
@@ -127,6 +133,7 @@ export interface Config {
   paymentProviderUrl: string;
   auditDatabaseUrl: string;
   auditIntervalSeconds: number;
+  paymentMethodDefault: string;
   corsOrigins: string[];
   ratePerAccountPerMinute: number;
   ratePerAddressPerMinute: number;
@@ -187,6 +194,7 @@ export function readConfig(name: ProcessName, environment: Record<string, string
     paymentProviderUrl: text('PAYMENT_PROVIDER_URL'),
     auditDatabaseUrl: text('AUDIT_DATABASE_URL'),
     auditIntervalSeconds: whole('AUDIT_INTERVAL_SECONDS'),
+    paymentMethodDefault: text('PAYMENT_METHOD_DEFAULT'),
     corsOrigins: list('CORS_ORIGINS'),
     ratePerAccountPerMinute: whole('RATE_PER_ACCOUNT_PER_MINUTE'),
     ratePerAddressPerMinute: whole('RATE_PER_ADDRESS_PER_MINUTE'),

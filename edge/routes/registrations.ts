@@ -31,7 +31,10 @@ const tags = ['registrations'];
 const config = { access: ['student', 'staff'] } as const;
 const params = closed({ id: Uuid });
 
-export const registrationRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients, views }) => {
+export const registrationRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (
+  app,
+  { config: { paymentMethodDefault }, clients, views },
+) => {
   const enrollment = clients.of(EnrollmentService, 'enrollment');
   const register = gatherRegistrations(enrollment);
   const reader = registrationReader(enrollment, views);
@@ -64,7 +67,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (a
     async (request, reply) => {
       const id = request.params.id.toLowerCase();
       const accessToken = tokenOf(request) ?? '';
-      const asked = requestOf(request, id, request.body);
+      const asked = requestOf(request, id, { paymentMethod: paymentMethodDefault, ...request.body });
       const answer = await register({ accessToken, request: asked, traceparent: traceparent() });
       const registration = present('enrollment', answer.registration);
       reply.header('consistency-token', `enrollment:${answer.position}`);
@@ -90,7 +93,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (a
       },
     },
     async (request, reply) => {
-      const asked = requestOf(request, randomUUID(), request.body);
+      const asked = requestOf(request, randomUUID(), { paymentMethod: paymentMethodDefault, ...request.body });
       const { registration } = await ask(reply, 'enrollment', (options) =>
         enrollment.validate({ request: asked }, options),
       );

@@ -15,7 +15,13 @@ export const NewRegistration = closed(
     adds: Type.Optional(Type.Array(ref(Add), { maxItems: ITEMS_MAX })),
     drops: Type.Optional(Type.Array(Id, { maxItems: ITEMS_MAX })),
     mode: Type.Optional(word(modeWords)),
-    paymentMethod: Type.Optional(line({ maxLength: 200, description: 'card token of the payment provider' })),
+    paymentMethod: Type.Optional(
+      line({
+        maxLength: 200,
+        description:
+          'card token of the payment provider; absent: the demo students’ `tok_ok`, where the platform runs for a demo',
+      }),
+    ),
     materials: Type.Optional(word(materialsWords)),
     studentId: Type.Optional(line({ minLength: 1, maxLength: 100, description: 'for staff: whose' })),
   },
