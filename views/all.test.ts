@@ -1,8 +1,12 @@
+import { randomUUID } from 'node:crypto';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { MikroORM } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inTransaction, type Query, queryOf } from '#lib/database';
 import { freshServiceDatabase } from '#lib/testing';
+import { RegistrationProgressedSchema } from '#proto/enrollment/v1/events';
+import { Action, Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import { AccountEntryView, balanceOf } from './account.ts';
 import { entities, tables } from './all.ts';
 import { CourseView } from './course.ts';
@@ -18,6 +22,7 @@ import {
   newIds,
   received,
   TRACE,
+  told,
 } from './history.testing.ts';
 import { MaterialView } from './material.ts';
 import { projector } from './projection.ts';
@@ -191,6 +196,23 @@ test('a step that was undone before it came stays undone when it comes', async (
     ...{ registrationId: ids.undone, name: 'recordEnrollment' },
   });
   expect(step).toMatchObject({ status: 'undone', at: tombstone.at });
+});
+
+test('seats that are given back while drops go on are shown at once, and so is the step that was undone', async () => {
+  await replay(sources, 4);
+  const registrationId = randomUUID();
+  const item = { sectionId: LECTURE, action: Action.ADD, outcome: Outcome.RELEASED };
+  const requestedAt = timestampFromDate(new Date(0));
+  const registration = { id: registrationId, studentId: 'fay', status: Status.PENDING, items: [item], requestedAt };
+  const seats = [{ sectionId: LECTURE, capacity: 2, taken: 1, waitlisted: 1, version: 9n }];
+
+  await applyBatch('enrollment', received([told(RegistrationProgressedSchema, { registration, seats })]), query);
+
+  const em = orm.em.fork();
+  expect(await em.findOneOrFail(SectionView, LECTURE)).toMatchObject({ taken: 1, seatsVersion: 9n });
+  expect(await em.find(RegistrationStepView, { registrationId })).toMatchObject([
+    { name: 'reserveSeats', status: 'undone' },
+  ]);
 });
 
 test('enrollments show their outcome, their term, and the rank of those who wait', async () => {

@@ -2,6 +2,7 @@
 
 import {
   RegistrationDecidedSchema,
+  RegistrationProgressedSchema,
   RegistrationUndoneSchema,
   SectionSeatsChangedSchema,
   WaitlistLeftSchema,
@@ -32,5 +33,9 @@ export const seats: Projection = {
 function countsIn(event: Event): SeatCount[] {
   const changed = factOf(event, SectionSeatsChangedSchema) ?? factOf(event, WaitlistLeftSchema);
   if (changed) return changed.seats ? [changed.seats] : [];
-  return (factOf(event, RegistrationDecidedSchema) ?? factOf(event, RegistrationUndoneSchema))?.seats ?? [];
+  const registered =
+    factOf(event, RegistrationDecidedSchema) ??
+    factOf(event, RegistrationProgressedSchema) ??
+    factOf(event, RegistrationUndoneSchema);
+  return registered?.seats ?? [];
 }

@@ -90,19 +90,29 @@ function stepsOfEnrollment(event: Event): Step[] {
   const decided = factOf(event, RegistrationDecidedSchema)?.registration;
   if (decided) {
     return [
-      ...stepWhere(decided, 'reserveSeats', Action.ADD, Outcome.RESERVED),
-      ...stepWhere(decided, 'releaseSeats', Action.DROP, Outcome.DROPPED),
+      ...stepWhere(decided, [Action.ADD, Outcome.RESERVED], { name: 'reserveSeats', status: 'done' }),
+      ...stepWhere(decided, [Action.DROP, Outcome.DROPPED], { name: 'releaseSeats', status: 'done' }),
     ];
   }
-  const undone = factOf(event, RegistrationUndoneSchema)?.registration;
-  if (undone) return [{ registrationId: undone.id, name: 'reserveSeats', status: 'undone' }];
-  const fact = factOf(event, RegistrationProgressedSchema) ?? factOf(event, RegistrationCompletedSchema);
-  return fact?.registration ? stepWhere(fact.registration, 'confirmSeats', Action.ADD, Outcome.ENROLLED) : [];
+  const settled =
+    factOf(event, RegistrationProgressedSchema) ??
+    factOf(event, RegistrationCompletedSchema) ??
+    factOf(event, RegistrationUndoneSchema);
+  if (!settled?.registration) return [];
+  return [
+    ...stepWhere(settled.registration, [Action.ADD, Outcome.ENROLLED], { name: 'confirmSeats', status: 'done' }),
+    ...stepWhere(settled.registration, [Action.ADD, Outcome.RELEASED], { name: 'reserveSeats', status: 'undone' }),
+  ];
 }
 
-function stepWhere({ id, items }: Registration, name: StepName, action: Action, outcome: Outcome): Step[] {
+/** The step, where an item has come to this outcome by it. */
+function stepWhere(
+  { id: registrationId, items }: Registration,
+  [action, outcome]: [Action, Outcome],
+  step: Omit<Step, 'registrationId'>,
+): Step[] {
   const happened = items.some((item) => item.action === action && item.outcome === outcome);
-  return happened ? [{ registrationId: id, name, status: 'done' }] : [];
+  return happened ? [{ registrationId, ...step }] : [];
 }
 
 function stepsOfBilling(event: Event): Step[] {

@@ -86,8 +86,8 @@ function toldBy(event: Event): { registration?: Registration; enrollments: Enrol
     return { enrollments: left?.enrollment ? [left.enrollment] : [], seats: changed.seats ? [changed.seats] : [] };
   }
   const decided = read(event, RegistrationDecidedSchema);
-  const withSeats = decided ?? read(event, RegistrationUndoneSchema);
-  const told = withSeats ?? read(event, RegistrationProgressedSchema) ?? read(event, RegistrationCompletedSchema);
+  const withSeats = decided ?? read(event, RegistrationProgressedSchema) ?? read(event, RegistrationUndoneSchema);
+  const told = withSeats ?? read(event, RegistrationCompletedSchema);
   const { registration, enrollments = [] } = told ?? {};
   const reserved = decided?.registration ? enrollmentsOf(decided.registration, Outcome.RESERVED) : [];
   return {

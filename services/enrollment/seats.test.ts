@@ -146,6 +146,14 @@ describe('a cancellation', () => {
     expect(await campus.told(registrationId)).toEqual(told);
   });
 
+  test('of the saga by an operator is none of the student’s', async () => {
+    const { registrationId } = await pending();
+
+    await campus.client().releaseSeats({ registrationId, reason: 'cancelled' });
+
+    expect(await campus.registration(registrationId)).toMatchObject({ status: Status.UNDONE, reason: 'cancelled' });
+  });
+
   test('after the end is refused, whichever end it was', async () => {
     const [confirmed, released] = [await pending(), await pending()];
     await campus.client().confirmSeats({ registrationId: confirmed.registrationId });
@@ -182,29 +190,34 @@ describe('drops', () => {
   });
 
   test.each([
-    ['confirmed', 'COMPLETED', [DROPPED, ENROLLED]],
-    ['released', 'UNDONE', [DROPPED, RELEASED]],
-  ] as const)('beside adds that are %s end the registration once both are settled', async (way, end, outcomes) => {
-    for (const addsFirst of [true, false]) {
-      const { section: old, student, registrationId: enrolledBy } = await pending();
-      await campus.client().confirmSeats({ registrationId: enrolledBy });
-      const fresh = await campus.section();
-      const { id: registrationId } = await campus.register(student, { adds: [fresh], drops: [old] });
-      const settleAdds = () =>
-        way === 'confirmed'
-          ? campus.client().confirmSeats({ registrationId })
-          : campus.client().releaseSeats({ registrationId, reason: 'outage' });
-      const finishDrops = () => campus.client().finishDrops({ registrationId });
-      const [first, second] = addsFirst ? [settleAdds, finishDrops] : [finishDrops, settleAdds];
+    ['confirmed', 'COMPLETED', [DROPPED, ENROLLED], 'RegistrationCompleted'],
+    ['released', 'UNDONE', [DROPPED, RELEASED], 'RegistrationUndone'],
+  ] as const)(
+    'beside adds that are %s end the registration once, when both are settled',
+    async (way, end, outcomes, event) => {
+      for (const addsFirst of [true, false]) {
+        const { section: old, student, registrationId: enrolledBy } = await pending();
+        await campus.client().confirmSeats({ registrationId: enrolledBy });
+        const fresh = await campus.section();
+        const { id: registrationId } = await campus.register(student, { adds: [fresh], drops: [old] });
+        const settleAdds = () =>
+          way === 'confirmed'
+            ? campus.client().confirmSeats({ registrationId })
+            : campus.client().releaseSeats({ registrationId, reason: 'outage' });
+        const finishDrops = () => campus.client().finishDrops({ registrationId });
+        const [first, second] = addsFirst ? [settleAdds, finishDrops] : [finishDrops, settleAdds];
 
-      await first();
-      expect(await campus.registration(registrationId)).toMatchObject({ status: Status.PENDING });
-      await second();
-      const registration = await campus.registration(registrationId);
-      expect(registration.status).toBe(Status[end]);
-      expect(outcomesOf(registration)).toEqual(outcomes);
-    }
-  });
+        await first();
+        expect(await campus.registration(registrationId)).toMatchObject({ status: Status.PENDING });
+        await second();
+        const registration = await campus.registration(registrationId);
+        expect(registration.status).toBe(Status[end]);
+        expect(outcomesOf(registration)).toEqual(outcomes);
+        expect(await campus.told(registrationId)).toEqual(['RegistrationDecided', 'RegistrationProgressed', event]);
+        expect(await campus.seats(fresh)).toMatchObject({ taken: way === 'confirmed' ? 1 : 0 });
+      }
+    },
+  );
 
   test('of a section are not forgotten when the registration that had added it ends later', async () => {
     const { section: old, student, registrationId: enrolledBy } = await pending();

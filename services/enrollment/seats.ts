@@ -1,6 +1,6 @@
 /**
- * What the saga does to a registration after it was decided, and what a student may still undo. Each call locks the student, then the
- * registration, so that a cancel and a confirm take turns; each is safe to repeat.
+ * What the saga does to a registration after it was decided, and what a student may still undo. Each call that changes a registration
+ * holds its student's row, so that a cancel and a confirm take turns; each is safe to repeat.
  */
 import type { JsonValue } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
@@ -21,6 +21,7 @@ import {
   Outcome,
   type Registration,
   RegistrationStatusSchema,
+  type SeatCount,
   RegistrationStatus as Status,
 } from '#proto/enrollment/v1/registration';
 import { enrollmentsOf, registrationFrom, registrationText } from './registration.ts';
@@ -101,7 +102,7 @@ export async function confirmSeats(query: Query, locked: Locked, cause: Cause): 
   );
 }
 
-/** Seats go back, and the registration ends as undone, or as cancelled where the student had asked. */
+/** Seats go back. Unless drops are open, that ends the registration: as undone, or as cancelled where the student had asked. */
 export async function releaseSeats(query: Query, locked: Locked, reason: string, cause: Cause): Promise<NewEvent[]> {
   if (locked.addsState !== 'reserved') return [];
   const { registration } = locked;
@@ -123,10 +124,8 @@ export async function releaseSeats(query: Query, locked: Locked, reason: string,
       wasWaiting ? { sectionId, taken: 0, waitlisted: -1 } : { sectionId, taken: -1, waitlisted: 0 },
     ),
   );
-  const ended = { ...locked, addsState: 'released' as const };
-  await store(query, ended, cause);
   const enrollments = enrollmentsOf(registration, Outcome.RELEASED);
-  return [newEvent(RegistrationUndoneSchema, about(registration, cause), { registration, enrollments, seats })];
+  return settle(query, { ...locked, addsState: 'released' }, { cause, enrollments, seats });
 }
 
 /** All or nothing undoes places on waitlists too; otherwise they stay: they cost nothing and were granted on their own. */
@@ -161,11 +160,11 @@ export async function requestCancellation(query: Query, locked: Locked, cause: C
 async function settle(
   query: Query,
   locked: Locked,
-  { cause, enrollments }: { cause: Cause; enrollments: Enrollment[] },
+  { cause, enrollments, seats = [] }: { cause: Cause; enrollments: Enrollment[]; seats?: SeatCount[] },
 ): Promise<NewEvent[]> {
   const { registration } = locked;
   await store(query, locked, cause);
-  return [newEvent(schemaOf(registration.status), about(registration, cause), { registration, enrollments })];
+  return [newEvent(schemaOf(registration.status), about(registration, cause), { registration, enrollments, seats })];
 }
 
 function schemaOf(status: Status) {
@@ -173,10 +172,11 @@ function schemaOf(status: Status) {
   return status === Status.COMPLETED ? RegistrationCompletedSchema : RegistrationUndoneSchema;
 }
 
-async function store(query: Query, { registration, addsState, dropsState }: Locked, { now }: Cause): Promise<void> {
+async function store(query: Query, locked: Locked, { now }: Cause): Promise<void> {
+  const { registration, addsState, dropsState } = locked;
   const isOpen = addsState === 'reserved' || dropsState === 'open';
   if (!isOpen) {
-    registration.status = endOf(registration, addsState);
+    registration.status = endOf(locked);
     registration.endedAt = timestampFromDate(now);
   }
   await query(
@@ -192,9 +192,9 @@ async function store(query: Query, { registration, addsState, dropsState }: Lock
   );
 }
 
-function endOf(registration: Registration, addsState: AddsState): Status {
+function endOf({ addsState, cancelRequested }: Locked): Status {
   if (addsState !== 'released') return Status.COMPLETED;
-  return registration.reason === 'cancelled' ? Status.CANCELLED : Status.UNDONE;
+  return cancelRequested ? Status.CANCELLED : Status.UNDONE;
 }
 
 function unknownRegistration(id: string): ConnectError {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/enrollment/v1/events.proto.
  */
 export const file_registrar_enrollment_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("CiRyZWdpc3RyYXIvZW5yb2xsbWVudC92MS9ldmVudHMucHJvdG8SF3JlZ2lzdHJhci5lbnJvbGxtZW50LnYxIr8BChNSZWdpc3RyYXRpb25EZWNpZGVkEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAyADKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnQiRAoVQ2FuY2VsbGF0aW9uUmVxdWVzdGVkEhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJIo4BChVSZWdpc3RyYXRpb25Db21wbGV0ZWQSOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEjgKC2Vucm9sbG1lbnRzGAIgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudCK+AQoSUmVnaXN0cmF0aW9uVW5kb25lEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAyADKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnQijwEKFlJlZ2lzdHJhdGlvblByb2dyZXNzZWQSOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEjgKC2Vucm9sbG1lbnRzGAIgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudCJIChNTZWN0aW9uU2VhdHNDaGFuZ2VkEjEKBXNlYXRzGAEgASgLMiIucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuU2VhdENvdW50InoKDFdhaXRsaXN0TGVmdBI3CgplbnJvbGxtZW50GAEgASgLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudBIxCgVzZWF0cxgCIAEoCzIiLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlNlYXRDb3VudGIGcHJvdG8z", [file_registrar_enrollment_v1_registration]);
+  fileDesc("CiRyZWdpc3RyYXIvZW5yb2xsbWVudC92MS9ldmVudHMucHJvdG8SF3JlZ2lzdHJhci5lbnJvbGxtZW50LnYxIr8BChNSZWdpc3RyYXRpb25EZWNpZGVkEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAyADKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnQiRAoVQ2FuY2VsbGF0aW9uUmVxdWVzdGVkEhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJIo4BChVSZWdpc3RyYXRpb25Db21wbGV0ZWQSOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEjgKC2Vucm9sbG1lbnRzGAIgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudCK+AQoSUmVnaXN0cmF0aW9uVW5kb25lEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAyADKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnQiwgEKFlJlZ2lzdHJhdGlvblByb2dyZXNzZWQSOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEjgKC2Vucm9sbG1lbnRzGAIgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudBIxCgVzZWF0cxgDIAMoCzIiLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlNlYXRDb3VudCJIChNTZWN0aW9uU2VhdHNDaGFuZ2VkEjEKBXNlYXRzGAEgASgLMiIucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuU2VhdENvdW50InoKDFdhaXRsaXN0TGVmdBI3CgplbnJvbGxtZW50GAEgASgLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudBIxCgVzZWF0cxgCIAEoCzIiLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlNlYXRDb3VudGIGcHJvdG8z", [file_registrar_enrollment_v1_registration]);
 
 /**
  * @generated from message registrar.enrollment.v1.RegistrationDecided
@@ -94,7 +94,7 @@ export const RegistrationCompletedSchema: GenMessage<RegistrationCompleted> = /*
   messageDesc(file_registrar_enrollment_v1_events, 2);
 
 /**
- * All of it was given back.
+ * It has ended without its seats. What was granted on its own stays: its drops, and in mode `each` its places on waitlists.
  *
  * @generated from message registrar.enrollment.v1.RegistrationUndone
  */
@@ -110,6 +110,8 @@ export type RegistrationUndone = Message<"registrar.enrollment.v1.RegistrationUn
   enrollments: Enrollment[];
 
   /**
+   * Of the seats that were given back just now; those that were given back earlier, RegistrationProgressed has told.
+   *
    * @generated from field: repeated registrar.enrollment.v1.SeatCount seats = 3;
    */
   seats: SeatCount[];
@@ -123,7 +125,7 @@ export const RegistrationUndoneSchema: GenMessage<RegistrationUndone> = /*@__PUR
   messageDesc(file_registrar_enrollment_v1_events, 3);
 
 /**
- * The seats of a registration are enrolled, while its drops are still being settled (or the other way round).
+ * A part of it is settled while another is open: its seats are enrolled or given back and its drops go on, or the other way round.
  *
  * @generated from message registrar.enrollment.v1.RegistrationProgressed
  */
@@ -137,6 +139,13 @@ export type RegistrationProgressed = Message<"registrar.enrollment.v1.Registrati
    * @generated from field: repeated registrar.enrollment.v1.Enrollment enrollments = 2;
    */
   enrollments: Enrollment[];
+
+  /**
+   * Of the seats that were given back.
+   *
+   * @generated from field: repeated registrar.enrollment.v1.SeatCount seats = 3;
+   */
+  seats: SeatCount[];
 };
 
 /**

@@ -343,7 +343,7 @@ export const RegistrationStatus = {
   COMPLETED: 2,
 
   /**
-   * Everything it took was given back; `reason` says why.
+   * Its seats were given back; `reason` says why. What was granted on its own stays: drops, and in mode `each` places on waitlists.
    *
    * @generated from enum value: REGISTRATION_STATUS_UNDONE = 3;
    */

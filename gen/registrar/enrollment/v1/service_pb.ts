@@ -730,8 +730,8 @@ export const EnrollmentService: GenService<{
     output: typeof ConfirmSeatsResponseSchema;
   },
   /**
-   * Saga: ReleaseSeats gives the seats back and ends the registration as undone, or as cancelled where the student had
-   * asked. It refuses what confirms later. System only.
+   * Saga: ReleaseSeats gives the seats back, and refuses what confirms later. Once its drops are finished too, the registration ends as
+   * undone, or as cancelled where the student had asked. System only.
    *
    * @generated from rpc registrar.enrollment.v1.EnrollmentService.ReleaseSeats
    */
