@@ -19,12 +19,11 @@ function post(cause: string, amounts: Amounts): Promise<void> {
       'insert into journal_entries (charge_id, cause) values ($1, $2) returning id',
       [registrationId, cause],
     );
-    for (const [amount, currency] of amounts) {
-      await query(
-        "insert into postings (entry_id, account, kind, description, amount, currency) values ($1, 'a', 'k', '', $2, $3)",
-        [entry?.id, amount, currency],
-      );
-    }
+    await query(
+      `insert into postings (entry_id, account, kind, description, amount, currency)
+       select $1, 'a', 'k', '', * from unnest($2::bigint[], $3::text[])`,
+      [entry?.id, amounts.map(([amount]) => amount), amounts.map(([, currency]) => currency)],
+    );
   });
 }
 
@@ -56,6 +55,15 @@ test.each<[string, Amounts]>([
 ])('the database refuses an entry that %s', async (what, amounts) => {
   await expect(post(what, amounts)).rejects.toThrow('does not balance');
   expect(await billing.query('select from journal_entries where cause = $1', [what])).toHaveLength(0);
+});
+
+test('the database refuses another posting of an entry that balances', async () => {
+  const another = billing.query(
+    `insert into postings (entry_id, account, kind, description, amount, currency)
+     select max(id), 'a', 'k', '', 1, 'USD' from journal_entries`,
+  );
+
+  await expect(another).rejects.toThrow('does not balance');
 });
 
 test('the database refuses a second entry of the same cause', async () => {

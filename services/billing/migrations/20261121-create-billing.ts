@@ -91,16 +91,20 @@ export class CreateBilling20261121 extends Migration {
     this.addSql('create index postings_by_account on postings (account, id)');
     this.addSql(`
       create function refuse_imbalance() returns trigger language plpgsql as $$
+      declare
+        unbalanced bigint;
       begin
-        if exists (select from postings where entry_id = new.entry_id group by currency having sum(amount) <> 0) then
-          raise exception 'journal entry % does not balance', new.entry_id using errcode = 'check_violation';
+        select p.entry_id into unbalanced from postings p
+          where p.entry_id in (select entry_id from posted) group by p.entry_id, p.currency having sum(p.amount) <> 0 limit 1;
+        if found then
+          raise exception 'journal entry % does not balance', unbalanced using errcode = 'check_violation';
         end if;
         return null;
       end $$`);
-    // At the commit, because an entry balances only once all its postings are there.
+    // One statement writes all of an entry's postings, so they are looked at once, and not once each.
     this.addSql(`
-      create constraint trigger postings_balance after insert on postings
-      deferrable initially deferred for each row execute function refuse_imbalance()`);
+      create trigger postings_balance after insert on postings referencing new table as posted
+      for each statement execute function refuse_imbalance()`);
     this.addSql(`
       create function refuse_change() returns trigger language plpgsql as $$
       begin
