@@ -1,6 +1,6 @@
 /** For tests: enrollment services on one database, with sections as the catalog's log would bring them. */
 import { randomUUID } from 'node:crypto';
-import { create, type MessageInitShape, toJsonString } from '@bufbuild/protobuf';
+import { create, type DescMessage, type MessageInitShape, toJsonString } from '@bufbuild/protobuf';
 import type { CallOptions, Client } from '@connectrpc/connect';
 import type pg from 'pg';
 import type { Role } from '#lib/caller';
@@ -169,10 +169,7 @@ export function outcomesOf({ items }: Registration): number[] {
   return items.map(({ outcome }) => outcome);
 }
 
-export function toEvent<D extends typeof SectionPublishedSchema | typeof TermPublishedSchema>(
-  schema: D,
-  message: MessageInitShape<D>,
-): Event {
+export function toEvent<D extends DescMessage>(schema: D, message: MessageInitShape<D>): Event {
   return create(EventSchema, { type: schema.typeName, json: toJsonString(schema, create(schema, message)) });
 }
 

@@ -1,7 +1,11 @@
+import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inTransaction } from '#lib/database';
 import { SectionStatus } from '#proto/catalog/v1/catalog';
 import { SectionPublishedSchema, TermPublishedSchema } from '#proto/catalog/v1/events';
-import { Campus, newStudent, newStudents, toEvent } from './campus.testing.ts';
+import { AccountChangedSchema, AccountRegisteredSchema, RoleGrantedSchema } from '#proto/identity/v1/events';
+import { Campus, newStudent, newStudents, requestFrom, toEvent } from './campus.testing.ts';
+import { applyIdentity } from './followers.ts';
 
 let campus: Campus;
 
@@ -23,6 +27,23 @@ async function capacityOf(id: string): Promise<number | undefined> {
   const [row] = await campus.query<{ capacity: number }>('select capacity from sections where id = $1', [id]);
   return row?.capacity;
 }
+
+test.each([
+  ['registered', AccountRegisteredSchema],
+  ['changed by an import', AccountChangedSchema],
+  ['given the role', RoleGrantedSchema],
+])('staff may act for a student once identity has told that the account was %s', async (_how, schema) => {
+  const section = await campus.section();
+  const id = newStudent();
+  const asStaff = await campus.as('mara', 'staff');
+  const ask = () => campus.client().register(requestFrom(id, { adds: [section] }), asStaff);
+  await expect(ask()).rejects.toMatchObject({ code: Code.NotFound });
+
+  const event = toEvent(schema, { account: { id, roles: ['student'] } });
+  await inTransaction(campus.pool, { timeoutMs: undefined }, (query) => applyIdentity([event], query));
+
+  expect((await ask()).registration).toMatchObject({ studentId: id, items: [{ sectionId: section, reason: '' }] });
+});
 
 test('a section is known once the catalog has told of it, and told of with its seats', async () => {
   await campus.apply([published({ id: 'T1-new', capacity: 7, version: 1n })]);

@@ -9,7 +9,7 @@ import { SectionSchema, SectionStatusSchema } from '#proto/catalog/v1/catalog';
 import { type SectionPublished, SectionPublishedSchema, TermPublishedSchema } from '#proto/catalog/v1/events';
 import { SectionSeatsChangedSchema } from '#proto/enrollment/v1/events';
 import { type Event, EventLogService } from '#proto/eventlog/v1/service';
-import { AccountRegisteredSchema, RoleGrantedSchema } from '#proto/identity/v1/events';
+import { AccountChangedSchema, AccountRegisteredSchema, RoleGrantedSchema } from '#proto/identity/v1/events';
 import { courseFacts, type StoredFacts } from './facts.ts';
 import { type SeatRow, seatCountOfRow } from './seat-count.ts';
 
@@ -87,10 +87,11 @@ async function putSections(query: Query, published: SectionPublished[]): Promise
   await append(query, events);
 }
 
-async function applyIdentity(events: Event[], query: Query): Promise<void> {
+export async function applyIdentity(events: Event[], query: Query): Promise<void> {
   const students = events.flatMap((event) => {
-    const account = (read(event, AccountRegisteredSchema) ?? read(event, RoleGrantedSchema))?.account;
-    return account?.roles.includes('student') ? [account.id] : [];
+    const told =
+      read(event, AccountRegisteredSchema) ?? read(event, AccountChangedSchema) ?? read(event, RoleGrantedSchema);
+    return told?.account?.roles.includes('student') ? [told.account.id] : [];
   });
   if (students.length === 0) return;
   await query('insert into students (id) select unnest($1::text[]) order by 1 on conflict do nothing', [students]);
