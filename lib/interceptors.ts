@@ -10,6 +10,7 @@ import { codeOf, isAway } from './database-error.ts';
 import type { Logger } from './log.ts';
 import { callDuration } from './metrics.ts';
 import { Refusal, refusalToConnectError } from './refusal.ts';
+import { checkTexts } from './text.ts';
 import { InvalidToken, type TokenVerifier } from './token.ts';
 import { inSpan, SpanKind } from './trace.ts';
 
@@ -88,6 +89,15 @@ export function authenticated(verifier: TokenVerifier, publicMethods: readonly D
     const isOpen = open.has(request.method) || openServices.test(request.service.typeName);
     if (token && !isOpen) request.contextValues.set(callerKey, await verifier.verify(token));
     else if (!isOpen) throw new ConnectError('a bearer token is needed', Code.Unauthenticated);
+    return next(request);
+  };
+}
+
+/** Refuses what could not be kept or told of. @param partly methods that bring what many people said, and check it part by part. */
+export function textsChecked(partly: readonly DescMethod[] = []): Interceptor {
+  const exempt = new Set(partly);
+  return (next) => (request) => {
+    if (!request.stream && !exempt.has(request.method)) checkTexts(request.message);
     return next(request);
   };
 }

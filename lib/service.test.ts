@@ -127,3 +127,15 @@ test('the log is for the system and staff', async () => {
   const stream = (await as('student')).follow({})[Symbol.asyncIterator]();
   await expect(stream.next()).rejects.toMatchObject({ code: Code.PermissionDenied });
 });
+
+test.each([
+  ['has U+0000', '\0'],
+  ['is too long to be told of', 'x'.repeat(20_001)],
+])('a text that %s gets no further than the chassis', async (_case, subject) => {
+  const service = await start();
+  const reading = service.client(EventLogService).readEvents({ subject });
+  await expect(reading).rejects.toMatchObject({
+    code: Code.InvalidArgument,
+    rawMessage: expect.stringMatching(/^subject: /),
+  });
+});

@@ -21,7 +21,7 @@ import { LogHead } from './event-log.ts';
 import { eventLogService } from './event-log-service.ts';
 import type { Follower } from './follower.ts';
 import { healthService } from './health.ts';
-import { authenticated, errorsMapped, measured, traced } from './interceptors.ts';
+import { authenticated, errorsMapped, measured, textsChecked, traced } from './interceptors.ts';
 import { serverService, takeLease } from './lease.ts';
 import { createLogger, type Logger } from './log.ts';
 import { gauge, serveMetrics } from './metrics.ts';
@@ -58,6 +58,8 @@ export interface ServiceDefinition {
   migrations?: Migrations;
   /** Methods that need no token. */
   publicMethods?: readonly DescMethod[];
+  /** Methods that bring what many people said, and check the texts of each part with `checkTexts`, so that one fails alone. */
+  partlyCheckedMethods?: readonly DescMethod[];
   build(parts: Parts): ServiceParts | Promise<ServiceParts>;
 }
 
@@ -153,6 +155,7 @@ async function listen(definition: ServiceDefinition, parts: Parts, own: ServiceP
       measured(logger),
       errorsMapped(logger),
       authenticated(verifier, [...(definition.publicMethods ?? []), KeyService.method.getKeys]),
+      textsChecked(definition.partlyCheckedMethods),
     ],
     // Callers are as near as the database: compressing costs more than it saves.
     acceptCompression: [],

@@ -139,6 +139,8 @@ test('of many registrations gathered by an edge, each is answered by the right o
       await entry(await tokenOf(cem ?? '', 'student'), cem, { adds: ['T1-unknown'] }),
       await entry(tokenOfAnna, anna, { adds: ['T1-1', 'T1-1'] }),
       { accessToken: tokenOfAnna, traceparent: '' },
+      await entry(tokenOfAnna, anna, { adds: ['T1-\0'] }),
+      { ...(await entry(tokenOfAnna, anna)), traceparent: '\0' },
     ],
   });
 
@@ -152,6 +154,8 @@ test('of many registrations gathered by an edge, each is answered by the right o
     'Unauthenticated',
     'PermissionDenied',
     ['unknown-section'],
+    'InvalidArgument',
+    'InvalidArgument',
     'InvalidArgument',
     'InvalidArgument',
   ]);

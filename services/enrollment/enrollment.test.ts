@@ -155,3 +155,13 @@ test.each([
 ])('a request with %s is turned down', async (_case, wish, code) => {
   await expect(campus.register(newStudent(), { adds: ['T1-1'], ...wish })).rejects.toMatchObject({ code });
 });
+
+test('what the database could not read again is not kept', async () => {
+  const student = newStudent();
+  const request = { ...requestFrom(student, { adds: [await campus.section()] }), paymentMethod: '\0' };
+
+  const registering = campus.client().register(request, await campus.as(student));
+
+  await expect(registering).rejects.toMatchObject({ code: Code.InvalidArgument });
+  expect(await campus.places(student)).toEqual({});
+});

@@ -12,6 +12,7 @@ import { studentCalls } from './student-calls.ts';
 export const enrollment: ServiceDefinition = {
   name: 'enrollment',
   migrations,
+  partlyCheckedMethods: [EnrollmentService.method.registerMany],
   build: (parts) => {
     const engine = new Engine({ pool: parts.database.pool, cache: new FactsCache(), head: parts.head });
     gauge('registrar_decision_queue_length', 'Registrations that wait to be decided', () => engine.waiting);

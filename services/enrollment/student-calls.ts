@@ -8,6 +8,7 @@ import { append, headPosition } from '#lib/event-log';
 import { toConnectError } from '#lib/interceptors';
 import { refusalOf } from '#lib/refusal';
 import type { Parts } from '#lib/service';
+import { checkTexts } from '#lib/text';
 import { traceIdIn, traceparent } from '#lib/trace';
 import { wordOf } from '#lib/words';
 import {
@@ -40,7 +41,9 @@ export function studentCalls(parts: Parts, engine: Engine): StudentCalls {
   const { pool } = database;
   const onRegistration = registrationChanges(parts);
 
-  async function askOfEntry({ request, accessToken, traceparent }: Entry, deadline: number): Promise<Ask> {
+  async function askOfEntry(entry: Entry, deadline: number): Promise<Ask> {
+    checkTexts(entry);
+    const { request, accessToken, traceparent } = entry;
     if (!request) throw new ConnectError('an entry has no request', Code.InvalidArgument);
     return askOf(request, { caller: await verifier.verify(accessToken), deadline, traceparent });
   }
