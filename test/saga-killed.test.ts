@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ServiceName } from '#lib/config';
 import { eventually, freshServiceDatabase } from '#lib/testing';
 import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
@@ -13,16 +13,19 @@ import { worker } from '../workflows/saga-worker.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { type Hold, hold } from './hold.ts';
 import { type Process, startProcess } from './process.ts';
-import { EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
+import { DROPPED, EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
 
 // What a killed worker had in hand is given to another one when its time is over: some twenty seconds.
 vi.setConfig({ testTimeout: 240_000 });
 
-const lockRegistration = 'select from registrations where id = $1 for update';
+const lockStudent = "select from students where id = 'student-' || $1 for update";
+const lockCharge = 'select from charges where registration_id = $1 for update';
+const lockReservation = 'select from reservations where registration_id = $1 for update';
 
-/** Makes a registration wait inside a step: by a row that the step has to lock, or to insert. */
+/** Makes a registration wait inside a step: by what the step has to lock, or to insert. Those of a drop name what it drops. */
 const holdsOf = {
-  reserveSeats: ['enrollment', lockRegistration],
+  // It only reads, which nothing less stops.
+  reserveSeats: ['enrollment', 'lock table registrations'],
   chargeTuition: [
     'billing',
     `insert into charges (registration_id, student_id, term_id, status, currency, total, payment_method)
@@ -30,9 +33,15 @@ const holdsOf = {
   ],
   reserveMaterials: ['bookstore', "insert into reservations values ($1, '', 'expected', '{}')"],
   recordEnrollment: ['records', "insert into recordings values ($1, '', 'recorded')"],
-  confirmSeats: ['enrollment', lockRegistration],
-  refundTuition: ['billing', 'select from charges where registration_id = $1 for update'],
-  releaseSeats: ['enrollment', lockRegistration],
+  confirmSeats: ['enrollment', lockStudent],
+  withdrawEnrollment: ['records', 'select from recordings where registration_id = $1 for update'],
+  releaseMaterials: ['bookstore', lockReservation],
+  refundTuition: ['billing', lockCharge],
+  releaseSeats: ['enrollment', lockStudent],
+  recordDrop: ['records', 'select from transcript_entries where registration_id = $1 for update'],
+  returnMaterials: ['bookstore', lockReservation],
+  refundDrop: ['billing', lockCharge],
+  finishDrops: ['enrollment', lockStudent],
 } as const satisfies Record<string, [ServiceName, string]>;
 
 type Step = keyof typeof holdsOf;
@@ -75,7 +84,7 @@ async function replaceWorker(holds: Hold[]): Promise<void> {
 
 function holdAt(step: Step, id: string): Promise<Hold> {
   const [service, sql] = holdsOf[step];
-  return hold(campus.services[service]?.parts.config.databaseUrl ?? '', sql, [id]);
+  return hold(campus.services[service]?.parts.config.databaseUrl ?? '', sql, sql.includes('$1') ? [id] : []);
 }
 
 /** Asks for a section with a book; for one of its own, where none is named. */
@@ -103,10 +112,32 @@ async function reach(step: Step, id: string, before: Step, options: { stock?: nu
   const passing = await holdAt(before, id);
   await register(id, options);
   await passing.isWaitedFor();
+  return moveOn(passing, step, id);
+}
+
+/** Lets go of a saga that waits before `step`, and has it wait there. */
+async function moveOn(from: Hold, step: Step, id: string): Promise<Hold> {
   const held = await holdAt(step, id);
-  await passing.release();
+  await from.release();
   await held.isWaitedFor();
   return held;
+}
+
+/** Registers, and cancels at the last moment: everything is done, and has to be undone. Has the saga wait in `step`. */
+async function reachCancelled(step: 'withdrawEnrollment' | 'releaseMaterials', id: string): Promise<Hold> {
+  const confirming = await reach('confirmSeats', id, 'recordEnrollment');
+  // What the student's call writes; the call itself would wait for the same row.
+  await campus.rows('enrollment', 'update registrations set cancel_requested = true where id = $1', [id]);
+  return moveOn(confirming, step, id);
+}
+
+/** Drops what was enrolled by `enrolled`, and has the saga wait in `step`, once it is past `before` where that is given. */
+async function reachDrop(step: Step, enrolled: string, id: string, before?: Step): Promise<Hold> {
+  const { items } = await campus.settled(enrolled);
+  const held = await holdAt(before ?? step, enrolled);
+  await campus.register(`student-${enrolled}`, [], { id, drops: items.map(({ sectionId }) => sectionId) });
+  await held.isWaitedFor();
+  return before ? moveOn(held, step, enrolled) : held;
 }
 
 test('a worker is killed while registrations are in every step: each is completed, once', async () => {
@@ -118,18 +149,19 @@ test('a worker is killed while registrations are in every step: each is complete
     confirmSeats: randomUUID(),
   };
   starting = await startStarter();
-  // While nobody works: it is held before its saga begins.
+  // While nobody works; and by itself, since nobody else can register meanwhile.
   await register(ids.reserveSeats);
-  const holds = [await holdAt('reserveSeats', ids.reserveSeats)];
+  const reserving = await holdAt('reserveSeats', ids.reserveSeats);
   working = await startWorker();
-  await holds[0]?.isWaitedFor();
+  await reserving.isWaitedFor();
+  await replaceWorker([reserving]);
+  const holds = [await reach('confirmSeats', ids.confirmSeats, 'recordEnrollment')];
   for (const step of ['chargeTuition', 'reserveMaterials', 'recordEnrollment'] as const) {
     const held = await holdAt(step, ids[step]);
     await register(ids[step]);
     await held.isWaitedFor();
     holds.push(held);
   }
-  holds.push(await reach('confirmSeats', ids.confirmSeats, 'recordEnrollment'));
 
   await replaceWorker(holds);
 
@@ -138,20 +170,43 @@ test('a worker is killed while registrations are in every step: each is complete
   }
 });
 
-test('a worker is killed while registrations are being undone: nothing is left of any', async () => {
-  const ids = { refundTuition: randomUUID(), releaseSeats: randomUUID() };
-  starting ??= await startStarter();
-  working ??= await startWorker();
-  const holds = [
-    await reach('refundTuition', ids.refundTuition, 'reserveMaterials', { stock: 0 }),
-    await reach('releaseSeats', ids.releaseSeats, 'reserveMaterials', { stock: 0 }),
-  ];
+describe('a worker is killed while registrations are in every undo, and drops in every step', () => {
+  const undone = [
+    { step: 'withdrawEnrollment', id: randomUUID(), status: Status.CANCELLED },
+    { step: 'releaseMaterials', id: randomUUID(), status: Status.CANCELLED },
+    { step: 'refundTuition', id: randomUUID(), status: Status.UNDONE },
+    { step: 'releaseSeats', id: randomUUID(), status: Status.UNDONE },
+  ] as const;
+  const drops = (['recordDrop', 'returnMaterials', 'refundDrop', 'finishDrops'] as const).map((step) => ({
+    step,
+    enrolled: randomUUID(),
+    id: randomUUID(),
+  }));
 
-  await replaceWorker(holds);
+  beforeAll(async () => {
+    starting ??= await startStarter();
+    working ??= await startWorker();
+    for (const { enrolled } of drops) await register(enrolled);
+    const holds = [];
+    for (const { step, id } of undone)
+      holds.push(
+        step === 'withdrawEnrollment' || step === 'releaseMaterials'
+          ? await reachCancelled(step, id)
+          : await reach(step, id, 'reserveMaterials', { stock: 0 }),
+      );
+    for (const { step, enrolled, id } of drops)
+      holds.push(await reachDrop(step, enrolled, id, step === 'finishDrops' ? 'refundDrop' : undefined));
+    await replaceWorker(holds);
+  });
 
-  for (const [step, id] of Object.entries(ids)) {
-    expect(await endOf(id), step).toEqual({ status: Status.UNDONE, left: NOTHING });
-  }
+  test.each(undone)('$step: nothing is left of the registration', async ({ id, status }) => {
+    expect(await endOf(id)).toEqual({ status, left: NOTHING });
+  });
+
+  test.each(drops)('$step: the drop is settled, once', async ({ enrolled, id }) => {
+    expect((await campus.settled(id)).status).toBe(Status.COMPLETED);
+    expect(await traces(campus, enrolled)).toEqual(DROPPED);
+  });
 });
 
 test('a starter is killed between starting a saga and storing its position: there is no second saga', async () => {

@@ -54,3 +54,6 @@ export const NOTHING: Traces = { seats: 0, charged: 0, provider: 0, copies: 0, t
 
 /** One section of 4 credits × 100.00, with a fee of 25.00 and a book of 40.00. */
 export const EVERYTHING: Traces = { seats: 1, charged: 46_500, provider: 46_500, copies: 1, transcript: 1 };
+
+/** What is left of that when it was dropped: half of 425.00 stays charged, the book is paid back in full. */
+export const DROPPED: Traces = { seats: 0, charged: 21_250, provider: 21_250, copies: 0, transcript: 0 };

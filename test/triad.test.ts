@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import type { Activities } from '../workflows/activities.ts';
 import { type Campus, startCampus } from './campus.ts';
-import { EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
+import { DROPPED, EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
 
 const STEPS = ['reserveSeats', 'chargeTuition', 'reserveMaterials', 'recordEnrollment', 'confirmSeats'] as const;
 /** None of these has an undo: what fails is asked until it is done. */
@@ -132,9 +132,6 @@ test('confirmSeats fails before it does anything: nothing is left behind', async
   expect(status).toBe(Status.UNDONE);
   expect(left).toEqual(NOTHING);
 });
-
-/** Half of 425.00 stays charged; the book is paid back in full. */
-const DROPPED: Traces = { ...NOTHING, charged: 21_250, provider: 21_250 };
 
 test('every activity of a drop runs twice and the result is the same', async () => {
   expect(await outcomeOfDrop({ twice: true })).toEqual({
