@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type ServiceUnderTest, startForTest } from '#lib/testing';
+import { BillingService } from '#proto/billing/v1/service';
 import { CatalogService } from '#proto/catalog/v1/service';
 import { EventLogService } from '#proto/eventlog/v1/service';
 import { writePlatform } from '../local/platform-record.ts';
@@ -110,6 +111,28 @@ test('a corrected folder changes what differs; a wish about the term and its tui
   expect(await ratesSet('SP25')).toEqual(['0', '41200']);
 });
 
+test('what staff have set of a term’s tuition survives an import, but for what is wished', async () => {
+  const client = billingService.client(BillingService);
+  const rateOf = async () => (await client.getTuitionRate({ termId: 'FA26' })).rate;
+  const firstRefunds = ['--refund', '2026-10-16=50', '--refund', '2026-10-02=100'];
+  await importAsJson(fixtures, '--term', 'FA26', '--tuition-per-credit', '41200', '--currency', 'EUR', ...firstRefunds);
+  const perCredit = { amount: 41_200n, currency: 'EUR' };
+  const refunds = [
+    { until: '2026-10-02', percent: 100 },
+    { until: '2026-10-16', percent: 50 },
+  ];
+  expect(await rateOf()).toMatchObject({ perCredit, refunds });
+
+  const rate = { termId: 'FA26', perCredit, refunds: [{ until: '2026-11-06', percent: 80 }], timeZone: 'Asia/Tokyo' };
+  await client.setTuitionRate({ rate });
+  await importAsJson(fixtures, '--term', 'FA26');
+  expect(await rateOf()).toMatchObject(rate);
+  await importAsJson(fixtures, '--term', 'FA26', '--tuition-per-credit', '50000');
+  expect(await rateOf()).toMatchObject({ ...rate, perCredit: { amount: 50_000n, currency: 'EUR' } });
+  await importAsJson(fixtures, '--term', 'FA26', '--refund', '2026-12-01=10');
+  expect(await rateOf()).toMatchObject({ refunds: [{ until: '2026-12-01', percent: 10 }], timeZone: 'Asia/Tokyo' });
+});
+
 test('what the catalog itself refuses is reported by its line, and the rest of its batch is taken', async () => {
   const odd = join(folder, 'odd');
   await cp(fixtures, odd, { recursive: true });
@@ -150,6 +173,7 @@ test('people read each fault as file, line and reason, and a closing summary', a
 test.each([
   ['a folder that is none', ['nowhere', '--term', 'FA29'], 'courses.tsv is missing'],
   ['a term that tells no dates', [fixtures, '--term', 'TERM9'], 'say it with --starts-on and --ends-on'],
+  ['a refund that is none', [fixtures, '--term', 'FA29', '--refund', 'soon'], 'write it as 2024-10-04=100.'],
   ['no term', [fixtures], "required option '--term <id>'"],
 ])('%s ends with one sentence that says what to do', async (_what, [from = '', ...options], sentence) => {
   const failure = await runImport(from, ...options).catch((error: { stderr: string; code: number }) => error);

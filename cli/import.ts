@@ -15,18 +15,17 @@ import { type Fault, NoSchedule } from './schedule/fault.ts';
 import { type ImportCounts, importSchedule } from './schedule/import.ts';
 import { coursesFile, type Place, sectionsFile } from './schedule/schedule.ts';
 import { type TermWishes, termFrom } from './schedule/term.ts';
+import { refundSteps, type TuitionWishes, tuitionFrom } from './schedule/tuition.ts';
 
 const faultsKeptMax = 20_000;
 const newline = 10;
 
-interface ScheduleOptions extends TermWishes {
+interface ScheduleOptions extends TermWishes, TuitionWishes {
   term: string;
   data: string;
   dryRun: boolean;
   json: boolean;
   unlistedCredits?: number;
-  tuitionPerCredit?: number;
-  currency: string;
 }
 
 const schedule = new Command('schedule')
@@ -41,7 +40,12 @@ const schedule = new Command('schedule')
     whole,
   )
   .option('--tuition-per-credit <amount>', 'in minor units (cents); a new term costs nothing without it', whole)
-  .option('--currency <code>', 'of the tuition', 'USD')
+  .option('--currency <code>', 'of the tuition; a new term has USD without it')
+  .option(
+    '--refund <date=percent>',
+    'what a drop until that day gives back, for example 2024-10-04=100; may be given several times, and then replaces the schedule there is',
+    refundSteps,
+  )
   .option('--name <name>', 'of the term, for example "Fall 2024"')
   .option('--time-zone <name>', "IANA name of the campus's time zone; a new term has this machine's without it")
   .option('--starts-on <date>', 'first day of the term')
@@ -73,21 +77,24 @@ async function runImport(folder: string, options: ScheduleOptions): Promise<void
 
 /** Finds the term or thinks up the new one, and sees to its tuition: without a rate nobody could enroll in it. */
 async function prepareTerm(clients: Clients, options: ScheduleOptions): Promise<{ term: Term; isNew: boolean }> {
-  const existing = await clients
-    .of(CatalogService, 'catalog')
-    .getTerm({ termId: options.term })
-    .catch((failure: unknown) => {
-      if (failure instanceof ConnectError && failure.code === Code.NotFound) return { term: undefined };
-      throw failure;
-    });
-  const term = termFrom(options.term, options, existing.term);
-  const isNew = existing.term === undefined;
-  if (!options.dryRun && (isNew || options.tuitionPerCredit !== undefined)) {
-    const perCredit = { amount: BigInt(options.tuitionPerCredit ?? 0), currency: options.currency };
-    const rate = { termId: term.id, perCredit, timeZone: term.timeZone };
-    await clients.of(BillingService, 'billing').setTuitionRate({ rate });
-  }
+  const catalog = clients.of(CatalogService, 'catalog');
+  const { term: known } = await catalog.getTerm({ termId: options.term }).catch(nothingFound);
+  const term = termFrom(options.term, options, known);
+  const isNew = known === undefined;
+  if (!options.dryRun) await prepareTuition(clients, term, options);
   return { term, isNew };
+}
+
+/** What staff have set stays, but for what is wished. */
+async function prepareTuition(clients: Clients, term: Term, wishes: TuitionWishes): Promise<void> {
+  const billing = clients.of(BillingService, 'billing');
+  const { rate: known } = await billing.getTuitionRate({ termId: term.id }).catch(nothingFound);
+  await billing.setTuitionRate({ rate: tuitionFrom(term, wishes, known) });
+}
+
+function nothingFound(failure: unknown): { term?: never; rate?: never } {
+  if (failure instanceof ConnectError && failure.code === Code.NotFound) return {};
+  throw failure;
 }
 
 interface Import {

@@ -33,15 +33,23 @@ test('a rate is told of when it changes, and only then', async () => {
   expect(await told(billing, 'SP27')).toEqual(['TuitionRateSet', 'TuitionRateSet']);
 });
 
-test('staff set rates; students and instructors do not', async () => {
+test('a rate is read as it was set, and a term without one has none', async () => {
+  expect((await billing.system.getTuitionRate({ termId: rate.termId })).rate).toMatchObject(rate);
+  await expect(billing.system.getTuitionRate({ termId: 'FA99' })).rejects.toMatchObject({ code: Code.NotFound });
+});
+
+test('staff set and read rates; students and instructors do not', async () => {
   const as = async (role: 'staff' | 'student' | 'instructor') =>
     billing.service.client(BillingService, await tokenOf(`a-${role}`, role));
   const own = { ...rate, termId: 'WI27' };
 
   await (await as('staff')).setTuitionRate({ rate: own });
+  expect((await (await as('staff')).getTuitionRate({ termId: 'WI27' })).rate).toMatchObject(own);
   for (const role of ['student', 'instructor'] as const) {
     const asked = (await as(role)).setTuitionRate({ rate: { ...own, perCredit: usd(1n) } });
     await expect(asked).rejects.toMatchObject({ code: Code.PermissionDenied });
+    const read = (await as(role)).getTuitionRate({ termId: 'WI27' });
+    await expect(read).rejects.toMatchObject({ code: Code.PermissionDenied });
   }
 });
 

@@ -29,6 +29,11 @@ export class TuitionRate extends TuitionRateEntity.class {
     const date = dateIn(this.timeZone, at);
     return this.refunds.find(({ until }) => date <= until)?.percent ?? 0;
   }
+
+  toMessage(): TuitionRateMessage {
+    const { termId, perCredit: amount, currency, refunds, timeZone } = this;
+    return create(TuitionRateSchema, { termId, perCredit: { amount, currency }, refunds, timeZone });
+  }
 }
 TuitionRateEntity.setClass(TuitionRate);
 

@@ -9,7 +9,7 @@ import { refundDrop } from './drop-refund.ts';
 import type { PaymentGateway } from './gateway.ts';
 import { readAccount } from './ledger.ts';
 import { chargeTuition } from './payment.ts';
-import { checkRate, writeRate } from './rate.ts';
+import { checkRate, TuitionRate, writeRate } from './rate.ts';
 import { refundTuition } from './undo.ts';
 
 export function billingService(
@@ -25,6 +25,12 @@ export function billingService(
         if (await writeRate(queryIn(em), rate)) emit(TuitionRateSetSchema, rate.termId, { rate });
         return {};
       });
+    },
+
+    async getTuitionRate({ termId }, context) {
+      requireRole(context, 'staff', 'system');
+      const rate = await database.orm.em.fork().findOneOrFail(TuitionRate, termId);
+      return { rate: rate.toMessage() };
     },
 
     async chargeTuition(request, context) {

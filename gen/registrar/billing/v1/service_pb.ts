@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/billing/v1/service.proto.
  */
 export const file_registrar_billing_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJyZWdpc3RyYXIvYmlsbGluZy92MS9zZXJ2aWNlLnByb3RvEhRyZWdpc3RyYXIuYmlsbGluZy52MSJIChVTZXRUdWl0aW9uUmF0ZVJlcXVlc3QSLwoEcmF0ZRgBIAEoCzIhLnJlZ2lzdHJhci5iaWxsaW5nLnYxLlR1aXRpb25SYXRlIhgKFlNldFR1aXRpb25SYXRlUmVzcG9uc2UikAEKCkNoYXJnZUl0ZW0SEgoKc2VjdGlvbl9pZBgBIAEoCRIPCgdjcmVkaXRzGAIgASgFEiYKA2ZlZRgDIAEoCzIZLnJlZ2lzdHJhci5tb25leS52MS5Nb25leRI1CgltYXRlcmlhbHMYBCADKAsyIi5yZWdpc3RyYXIuY2F0YWxvZy52MS5NYXRlcmlhbExpbmUinQEKFENoYXJnZVR1aXRpb25SZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJEg8KB3Rlcm1faWQYAyABKAkSLwoFaXRlbXMYBCADKAsyIC5yZWdpc3RyYXIuYmlsbGluZy52MS5DaGFyZ2VJdGVtEhYKDnBheW1lbnRfbWV0aG9kGAUgASgJIkUKFUNoYXJnZVR1aXRpb25SZXNwb25zZRIsCgZjaGFyZ2UYASABKAsyHC5yZWdpc3RyYXIuYmlsbGluZy52MS5DaGFyZ2UiUwoUUmVmdW5kVHVpdGlvblJlcXVlc3QSFwoPcmVnaXN0cmF0aW9uX2lkGAEgASgJEhIKCnN0dWRlbnRfaWQYAiABKAkSDgoGcmVhc29uGAMgASgJIhcKFVJlZnVuZFR1aXRpb25SZXNwb25zZSL1AQoRUmVmdW5kRHJvcFJlcXVlc3QSFwoPcmVnaXN0cmF0aW9uX2lkGAEgASgJEhIKCnN0dWRlbnRfaWQYAiABKAkSSAoIc2VjdGlvbnMYAyADKAsyNi5yZWdpc3RyYXIuYmlsbGluZy52MS5SZWZ1bmREcm9wUmVxdWVzdC5Ecm9wcGVkU2VjdGlvbhIuCgpkcm9wcGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBo5Cg5Ecm9wcGVkU2VjdGlvbhISCgpzZWN0aW9uX2lkGAEgASgJEhMKC2Vucm9sbGVkX2J5GAIgASgJIhQKElJlZnVuZERyb3BSZXNwb25zZSIuChhHZXRTdHVkZW50QWNjb3VudFJlcXVlc3QSEgoKc3R1ZGVudF9pZBgBIAEoCSJ8ChlHZXRTdHVkZW50QWNjb3VudFJlc3BvbnNlEjMKB2VudHJpZXMYASADKAsyIi5yZWdpc3RyYXIuYmlsbGluZy52MS5BY2NvdW50RW50cnkSKgoHYmFsYW5jZRgCIAEoCzIZLnJlZ2lzdHJhci5tb25leS52MS5Nb25leTLBBAoOQmlsbGluZ1NlcnZpY2UScAoOU2V0VHVpdGlvblJhdGUSKy5yZWdpc3RyYXIuYmlsbGluZy52MS5TZXRUdWl0aW9uUmF0ZVJlcXVlc3QaLC5yZWdpc3RyYXIuYmlsbGluZy52MS5TZXRUdWl0aW9uUmF0ZVJlc3BvbnNlIgOQAgISbQoNQ2hhcmdlVHVpdGlvbhIqLnJlZ2lzdHJhci5iaWxsaW5nLnYxLkNoYXJnZVR1aXRpb25SZXF1ZXN0GisucmVnaXN0cmFyLmJpbGxpbmcudjEuQ2hhcmdlVHVpdGlvblJlc3BvbnNlIgOQAgISbQoNUmVmdW5kVHVpdGlvbhIqLnJlZ2lzdHJhci5iaWxsaW5nLnYxLlJlZnVuZFR1aXRpb25SZXF1ZXN0GisucmVnaXN0cmFyLmJpbGxpbmcudjEuUmVmdW5kVHVpdGlvblJlc3BvbnNlIgOQAgISZAoKUmVmdW5kRHJvcBInLnJlZ2lzdHJhci5iaWxsaW5nLnYxLlJlZnVuZERyb3BSZXF1ZXN0GigucmVnaXN0cmFyLmJpbGxpbmcudjEuUmVmdW5kRHJvcFJlc3BvbnNlIgOQAgISeQoRR2V0U3R1ZGVudEFjY291bnQSLi5yZWdpc3RyYXIuYmlsbGluZy52MS5HZXRTdHVkZW50QWNjb3VudFJlcXVlc3QaLy5yZWdpc3RyYXIuYmlsbGluZy52MS5HZXRTdHVkZW50QWNjb3VudFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp, file_registrar_billing_v1_billing, file_registrar_catalog_v1_catalog, file_registrar_money_v1_money]);
+  fileDesc("CiJyZWdpc3RyYXIvYmlsbGluZy92MS9zZXJ2aWNlLnByb3RvEhRyZWdpc3RyYXIuYmlsbGluZy52MSJIChVTZXRUdWl0aW9uUmF0ZVJlcXVlc3QSLwoEcmF0ZRgBIAEoCzIhLnJlZ2lzdHJhci5iaWxsaW5nLnYxLlR1aXRpb25SYXRlIhgKFlNldFR1aXRpb25SYXRlUmVzcG9uc2UiKAoVR2V0VHVpdGlvblJhdGVSZXF1ZXN0Eg8KB3Rlcm1faWQYASABKAkiSQoWR2V0VHVpdGlvblJhdGVSZXNwb25zZRIvCgRyYXRlGAEgASgLMiEucmVnaXN0cmFyLmJpbGxpbmcudjEuVHVpdGlvblJhdGUikAEKCkNoYXJnZUl0ZW0SEgoKc2VjdGlvbl9pZBgBIAEoCRIPCgdjcmVkaXRzGAIgASgFEiYKA2ZlZRgDIAEoCzIZLnJlZ2lzdHJhci5tb25leS52MS5Nb25leRI1CgltYXRlcmlhbHMYBCADKAsyIi5yZWdpc3RyYXIuY2F0YWxvZy52MS5NYXRlcmlhbExpbmUinQEKFENoYXJnZVR1aXRpb25SZXF1ZXN0EhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJEg8KB3Rlcm1faWQYAyABKAkSLwoFaXRlbXMYBCADKAsyIC5yZWdpc3RyYXIuYmlsbGluZy52MS5DaGFyZ2VJdGVtEhYKDnBheW1lbnRfbWV0aG9kGAUgASgJIkUKFUNoYXJnZVR1aXRpb25SZXNwb25zZRIsCgZjaGFyZ2UYASABKAsyHC5yZWdpc3RyYXIuYmlsbGluZy52MS5DaGFyZ2UiUwoUUmVmdW5kVHVpdGlvblJlcXVlc3QSFwoPcmVnaXN0cmF0aW9uX2lkGAEgASgJEhIKCnN0dWRlbnRfaWQYAiABKAkSDgoGcmVhc29uGAMgASgJIhcKFVJlZnVuZFR1aXRpb25SZXNwb25zZSL1AQoRUmVmdW5kRHJvcFJlcXVlc3QSFwoPcmVnaXN0cmF0aW9uX2lkGAEgASgJEhIKCnN0dWRlbnRfaWQYAiABKAkSSAoIc2VjdGlvbnMYAyADKAsyNi5yZWdpc3RyYXIuYmlsbGluZy52MS5SZWZ1bmREcm9wUmVxdWVzdC5Ecm9wcGVkU2VjdGlvbhIuCgpkcm9wcGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBo5Cg5Ecm9wcGVkU2VjdGlvbhISCgpzZWN0aW9uX2lkGAEgASgJEhMKC2Vucm9sbGVkX2J5GAIgASgJIhQKElJlZnVuZERyb3BSZXNwb25zZSIuChhHZXRTdHVkZW50QWNjb3VudFJlcXVlc3QSEgoKc3R1ZGVudF9pZBgBIAEoCSJ8ChlHZXRTdHVkZW50QWNjb3VudFJlc3BvbnNlEjMKB2VudHJpZXMYASADKAsyIi5yZWdpc3RyYXIuYmlsbGluZy52MS5BY2NvdW50RW50cnkSKgoHYmFsYW5jZRgCIAEoCzIZLnJlZ2lzdHJhci5tb25leS52MS5Nb25leTKzBQoOQmlsbGluZ1NlcnZpY2UScAoOU2V0VHVpdGlvblJhdGUSKy5yZWdpc3RyYXIuYmlsbGluZy52MS5TZXRUdWl0aW9uUmF0ZVJlcXVlc3QaLC5yZWdpc3RyYXIuYmlsbGluZy52MS5TZXRUdWl0aW9uUmF0ZVJlc3BvbnNlIgOQAgIScAoOR2V0VHVpdGlvblJhdGUSKy5yZWdpc3RyYXIuYmlsbGluZy52MS5HZXRUdWl0aW9uUmF0ZVJlcXVlc3QaLC5yZWdpc3RyYXIuYmlsbGluZy52MS5HZXRUdWl0aW9uUmF0ZVJlc3BvbnNlIgOQAgESbQoNQ2hhcmdlVHVpdGlvbhIqLnJlZ2lzdHJhci5iaWxsaW5nLnYxLkNoYXJnZVR1aXRpb25SZXF1ZXN0GisucmVnaXN0cmFyLmJpbGxpbmcudjEuQ2hhcmdlVHVpdGlvblJlc3BvbnNlIgOQAgISbQoNUmVmdW5kVHVpdGlvbhIqLnJlZ2lzdHJhci5iaWxsaW5nLnYxLlJlZnVuZFR1aXRpb25SZXF1ZXN0GisucmVnaXN0cmFyLmJpbGxpbmcudjEuUmVmdW5kVHVpdGlvblJlc3BvbnNlIgOQAgISZAoKUmVmdW5kRHJvcBInLnJlZ2lzdHJhci5iaWxsaW5nLnYxLlJlZnVuZERyb3BSZXF1ZXN0GigucmVnaXN0cmFyLmJpbGxpbmcudjEuUmVmdW5kRHJvcFJlc3BvbnNlIgOQAgISeQoRR2V0U3R1ZGVudEFjY291bnQSLi5yZWdpc3RyYXIuYmlsbGluZy52MS5HZXRTdHVkZW50QWNjb3VudFJlcXVlc3QaLy5yZWdpc3RyYXIuYmlsbGluZy52MS5HZXRTdHVkZW50QWNjb3VudFJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp, file_registrar_billing_v1_billing, file_registrar_catalog_v1_catalog, file_registrar_money_v1_money]);
 
 /**
  * @generated from message registrar.billing.v1.SetTuitionRateRequest
@@ -49,6 +49,40 @@ export type SetTuitionRateResponse = Message<"registrar.billing.v1.SetTuitionRat
  */
 export const SetTuitionRateResponseSchema: GenMessage<SetTuitionRateResponse> = /*@__PURE__*/
   messageDesc(file_registrar_billing_v1_service, 1);
+
+/**
+ * @generated from message registrar.billing.v1.GetTuitionRateRequest
+ */
+export type GetTuitionRateRequest = Message<"registrar.billing.v1.GetTuitionRateRequest"> & {
+  /**
+   * @generated from field: string term_id = 1;
+   */
+  termId: string;
+};
+
+/**
+ * Describes the message registrar.billing.v1.GetTuitionRateRequest.
+ * Use `create(GetTuitionRateRequestSchema)` to create a new message.
+ */
+export const GetTuitionRateRequestSchema: GenMessage<GetTuitionRateRequest> = /*@__PURE__*/
+  messageDesc(file_registrar_billing_v1_service, 2);
+
+/**
+ * @generated from message registrar.billing.v1.GetTuitionRateResponse
+ */
+export type GetTuitionRateResponse = Message<"registrar.billing.v1.GetTuitionRateResponse"> & {
+  /**
+   * @generated from field: registrar.billing.v1.TuitionRate rate = 1;
+   */
+  rate?: TuitionRate | undefined;
+};
+
+/**
+ * Describes the message registrar.billing.v1.GetTuitionRateResponse.
+ * Use `create(GetTuitionRateResponseSchema)` to create a new message.
+ */
+export const GetTuitionRateResponseSchema: GenMessage<GetTuitionRateResponse> = /*@__PURE__*/
+  messageDesc(file_registrar_billing_v1_service, 3);
 
 /**
  * @generated from message registrar.billing.v1.ChargeItem
@@ -82,7 +116,7 @@ export type ChargeItem = Message<"registrar.billing.v1.ChargeItem"> & {
  * Use `create(ChargeItemSchema)` to create a new message.
  */
 export const ChargeItemSchema: GenMessage<ChargeItem> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 2);
+  messageDesc(file_registrar_billing_v1_service, 4);
 
 /**
  * @generated from message registrar.billing.v1.ChargeTuitionRequest
@@ -119,7 +153,7 @@ export type ChargeTuitionRequest = Message<"registrar.billing.v1.ChargeTuitionRe
  * Use `create(ChargeTuitionRequestSchema)` to create a new message.
  */
 export const ChargeTuitionRequestSchema: GenMessage<ChargeTuitionRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 3);
+  messageDesc(file_registrar_billing_v1_service, 5);
 
 /**
  * @generated from message registrar.billing.v1.ChargeTuitionResponse
@@ -136,7 +170,7 @@ export type ChargeTuitionResponse = Message<"registrar.billing.v1.ChargeTuitionR
  * Use `create(ChargeTuitionResponseSchema)` to create a new message.
  */
 export const ChargeTuitionResponseSchema: GenMessage<ChargeTuitionResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 4);
+  messageDesc(file_registrar_billing_v1_service, 6);
 
 /**
  * @generated from message registrar.billing.v1.RefundTuitionRequest
@@ -163,7 +197,7 @@ export type RefundTuitionRequest = Message<"registrar.billing.v1.RefundTuitionRe
  * Use `create(RefundTuitionRequestSchema)` to create a new message.
  */
 export const RefundTuitionRequestSchema: GenMessage<RefundTuitionRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 5);
+  messageDesc(file_registrar_billing_v1_service, 7);
 
 /**
  * @generated from message registrar.billing.v1.RefundTuitionResponse
@@ -176,7 +210,7 @@ export type RefundTuitionResponse = Message<"registrar.billing.v1.RefundTuitionR
  * Use `create(RefundTuitionResponseSchema)` to create a new message.
  */
 export const RefundTuitionResponseSchema: GenMessage<RefundTuitionResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 6);
+  messageDesc(file_registrar_billing_v1_service, 8);
 
 /**
  * @generated from message registrar.billing.v1.RefundDropRequest
@@ -210,7 +244,7 @@ export type RefundDropRequest = Message<"registrar.billing.v1.RefundDropRequest"
  * Use `create(RefundDropRequestSchema)` to create a new message.
  */
 export const RefundDropRequestSchema: GenMessage<RefundDropRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 7);
+  messageDesc(file_registrar_billing_v1_service, 9);
 
 /**
  * @generated from message registrar.billing.v1.RefundDropRequest.DroppedSection
@@ -234,7 +268,7 @@ export type RefundDropRequest_DroppedSection = Message<"registrar.billing.v1.Ref
  * Use `create(RefundDropRequest_DroppedSectionSchema)` to create a new message.
  */
 export const RefundDropRequest_DroppedSectionSchema: GenMessage<RefundDropRequest_DroppedSection> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 7, 0);
+  messageDesc(file_registrar_billing_v1_service, 9, 0);
 
 /**
  * @generated from message registrar.billing.v1.RefundDropResponse
@@ -247,7 +281,7 @@ export type RefundDropResponse = Message<"registrar.billing.v1.RefundDropRespons
  * Use `create(RefundDropResponseSchema)` to create a new message.
  */
 export const RefundDropResponseSchema: GenMessage<RefundDropResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 8);
+  messageDesc(file_registrar_billing_v1_service, 10);
 
 /**
  * @generated from message registrar.billing.v1.GetStudentAccountRequest
@@ -264,7 +298,7 @@ export type GetStudentAccountRequest = Message<"registrar.billing.v1.GetStudentA
  * Use `create(GetStudentAccountRequestSchema)` to create a new message.
  */
 export const GetStudentAccountRequestSchema: GenMessage<GetStudentAccountRequest> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 9);
+  messageDesc(file_registrar_billing_v1_service, 11);
 
 /**
  * @generated from message registrar.billing.v1.GetStudentAccountResponse
@@ -288,7 +322,7 @@ export type GetStudentAccountResponse = Message<"registrar.billing.v1.GetStudent
  * Use `create(GetStudentAccountResponseSchema)` to create a new message.
  */
 export const GetStudentAccountResponseSchema: GenMessage<GetStudentAccountResponse> = /*@__PURE__*/
-  messageDesc(file_registrar_billing_v1_service, 10);
+  messageDesc(file_registrar_billing_v1_service, 12);
 
 /**
  * Tuition, fees and the ledger. What a registration costs is decided here, charged once, and given back at most once.
@@ -305,6 +339,16 @@ export const BillingService: GenService<{
     methodKind: "unary";
     input: typeof SetTuitionRateRequestSchema;
     output: typeof SetTuitionRateResponseSchema;
+  },
+  /**
+   * GetTuitionRate answers a term's rate; NOT_FOUND where none was set. Staff and system only.
+   *
+   * @generated from rpc registrar.billing.v1.BillingService.GetTuitionRate
+   */
+  getTuitionRate: {
+    methodKind: "unary";
+    input: typeof GetTuitionRateRequestSchema;
+    output: typeof GetTuitionRateResponseSchema;
   },
   /**
    * Saga: ChargeTuition charges a registration's whole price to the payment method, once. Refused with
