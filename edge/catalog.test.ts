@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '#lib/testing';
 import { Day, SectionStatus } from '#proto/catalog/v1/catalog';
+import { CatalogService } from '#proto/catalog/v1/service';
+import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { present } from './ask.ts';
 import { type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
@@ -149,6 +153,59 @@ test('one knows how one stands in the current term', async () => {
   const account = await platform.ask({ url: '/v1/me/account', as });
   expect(account.json()).toMatchObject({ balance: { amount: 0, currency: 'USD' }, items: [] });
 });
+
+test('no seat is left where a newcomer would be refused: after the capacity was lowered, or while others wait', async () => {
+  const [lowered = '', awaited = ''] = await publishSections(platform, [{ capacity: 2 }, { capacity: 1 }]);
+  const put = (payload: object, id = `student-${randomUUID()}`) =>
+    platform.ask({
+      method: 'PUT',
+      url: `/v1/registrations/${randomUUID()}`,
+      payload,
+      as: { id, roles: ['student'] },
+    });
+  const leaver = `student-${randomUUID()}`;
+  const enrolled = await put({ adds: [{ sectionId: lowered }] }, leaver);
+  await platform.clients.of(EnrollmentService, 'enrollment').confirmSeats({ registrationId: enrolled.json().id });
+  await put({ adds: [{ sectionId: lowered }] });
+  await put({ adds: [{ sectionId: awaited }] });
+  await put({ adds: [{ sectionId: awaited, orWaitlist: true }] });
+
+  await changeCapacity({ [lowered]: 1, [awaited]: 2 });
+  await put({ drops: [lowered] }, leaver);
+
+  for (const sectionId of [lowered, awaited]) {
+    await eventually(async () => (await platform.ask({ url: `/v1/sections/${sectionId}` })).json().seatsTaken === 1);
+    const refused = await put({ adds: [{ sectionId }] });
+    const headers = { 'consistency-token': String(refused.headers['consistency-token']) };
+    const section = await platform.ask({ url: `/v1/sections/${sectionId}`, headers });
+
+    expect(refused.json().items).toMatchObject([{ outcome: 'refused', reason: 'section-full' }]);
+    expect(section.json()).toMatchObject({ seatsTaken: 1, seatsLeft: 0 });
+    const open = await platform.ask({ url: `/v1/sections?open=true&q=${sectionId}`, headers });
+    expect(open.json().items).toEqual([]);
+  }
+});
+
+/** By section; answers when enrollment and the views have followed. */
+async function changeCapacity(wanted: Record<string, number>): Promise<void> {
+  const catalog = platform.clients.of(CatalogService, 'catalog');
+  for (const [sectionId, capacity] of Object.entries(wanted)) {
+    const { section } = await catalog.getSection({ sectionId });
+    await catalog.putSections({ sections: [{ ...present('catalog', section), capacity }] });
+    await eventually(() =>
+      platform.services
+        .get('enrollment')
+        ?.parts.database.query("select from section_facts where id = $1 and facts #>> '{section,capacity}' = $2", [
+          sectionId,
+          String(capacity),
+        ])
+        .then((rows) => rows.length > 0),
+    );
+    await eventually(
+      async () => (await platform.ask({ url: `/v1/sections/${sectionId}` })).json().capacity === capacity,
+    );
+  }
+}
 
 test('with enrollment and catalog away the catalog still answers, and registering fails by name', async () => {
   const as = { id: `student-${randomUUID()}`, roles: ['student' as const] };

@@ -7,7 +7,7 @@ import type { Section } from './schema/section.ts';
 type SectionAnswer = Static<typeof Section>;
 
 export function sectionOf(view: SectionView, asOf: AsOf): SectionAnswer {
-  const { capacity, taken = null, waitlisted = null, status } = view;
+  const { capacity, taken = null, waitlisted = null, seatsLeft = null, status } = view;
   const countedAt = taken === null ? undefined : (asOf('enrollment') ?? view.countsAt ?? undefined);
   return {
     id: view.id,
@@ -18,7 +18,7 @@ export function sectionOf(view: SectionView, asOf: AsOf): SectionAnswer {
     meetings: view.meetings.map(meetingOf),
     capacity,
     seatsTaken: taken,
-    seatsLeft: taken === null ? null : Math.max(0, capacity - taken),
+    seatsLeft,
     waitlisted,
     waitlistCapacity: view.waitlistCapacity,
     fee: { amount: view.fee, currency: view.currency },

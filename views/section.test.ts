@@ -117,6 +117,38 @@ test('open means open with a seat known to be left', async () => {
   }
 });
 
+test('no seat is left beyond the capacity that the catalog lowered, nor while others wait', async () => {
+  const seats = { capacity: 3, taken: 2, waitlisted: 0, version: 1n };
+  const sections = [
+    { id: 'T2-FREE', capacity: 3 },
+    { id: 'T2-LOWERED', capacity: 2 },
+    { id: 'T2-AWAITED', capacity: 3, waitlisted: 1 },
+    { id: 'T2-UNCOUNTED', capacity: 3 },
+  ];
+  const catalog = sections.map(({ id, capacity }) => {
+    const section = { id, termId: 'T2', courseId: 'CSE-101', code: id, capacity, status: SectionStatus.OPEN };
+    return told(SectionPublishedSchema, { section, version: 1n });
+  });
+  const counts = sections
+    .slice(0, 3)
+    .map(({ id, waitlisted = 0 }) =>
+      told(SectionSeatsChangedSchema, { seats: { ...seats, sectionId: id, waitlisted } }),
+    );
+  await applyBatch('catalog', received(catalog), queryOf(pool));
+  await applyBatch('enrollment', received(counts), queryOf(pool));
+
+  const all = await find({ termId: 'T2' });
+  const open = await find({ termId: 'T2', open: true });
+
+  expect(Object.fromEntries(all.map(({ id, capacity, seatsLeft }) => [id, { capacity, seatsLeft }]))).toEqual({
+    'T2-FREE': { capacity: 3, seatsLeft: 1 },
+    'T2-LOWERED': { capacity: 2, seatsLeft: 0 },
+    'T2-AWAITED': { capacity: 3, seatsLeft: 0 },
+    'T2-UNCOUNTED': { capacity: 3, seatsLeft: null },
+  });
+  expect(open.map(({ id }) => id)).toEqual(['T2-FREE']);
+});
+
 test('within days means that no weekly meeting is on another day, and one is arranged', async () => {
   const found = await find({ days: [Day.TUESDAY, Day.THURSDAY, Day.SATURDAY] });
   const weeks = new Set(found.map(({ meetings }) => meetings[0]?.days.join()));

@@ -43,10 +43,13 @@ const SectionViewEntity = defineEntity({
     /** Earliest begin and latest end of the weekly meetings, in minutes of the day. */
     startsMinute: p.integer().nullable(),
     endsMinute: p.integer().nullable(),
+    /** Seats that may be given; fewer than are taken, where the catalog lowered it. */
     capacity: p.integer(),
     /** These are null until enrollment told them. */
     taken: p.integer().nullable(),
     waitlisted: p.integer().nullable(),
+    /** For who comes now: none while others wait. */
+    seatsLeft: p.integer().nullable(),
     seatsVersion: p.bigint().nullable(),
     /** When the seats last changed. */
     countsAt: p.datetime().nullable(),
@@ -88,7 +91,7 @@ export function findSections(
       ...(filter.credits !== undefined && { credits: filter.credits }),
       ...(page.after !== undefined && { sortKey: { $gt: page.after } }),
       ...(words !== undefined && { [raw((alias) => `${alias}.search @@ ?::tsquery`, [words])]: [] }),
-      ...(filter.open && { [raw((alias) => `${alias}.status = 'open' and ${alias}.taken < ${alias}.capacity`)]: [] }),
+      ...(filter.open && { [raw((alias) => `${alias}.status = 'open' and ${alias}.seats_left > 0`)]: [] }),
       ...(filter.days && { days: { $in: masksWithin(filter.days) } }),
       ...(filter.fromMinute !== undefined && { startsMinute: { $gte: filter.fromMinute } }),
       ...(filter.toMinute !== undefined && { endsMinute: { $lte: filter.toMinute } }),
