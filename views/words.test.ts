@@ -24,10 +24,17 @@ test('characters that mean something to the database do not reach it', () => {
 
 test('codes sort by their numbers', () => {
   const codes = ['CSE 101', 'CSE 8A', 'CSE 8B', 'BILD 1'];
-  expect(codes.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1))).toEqual([
+  expect(codes.toSorted((a, b) => (sortKey(a, 'id') < sortKey(b, 'id') ? -1 : 1))).toEqual([
     'BILD 1',
     'CSE 8A',
     'CSE 8B',
     'CSE 101',
   ]);
+});
+
+test.each([
+  ['MATH-1', 'MATH-01'],
+  ['MATH-1', 'MATH-000001'],
+])('courses %s and %s of the same code have keys of their own', (one, other) => {
+  expect(sortKey('MATH 1', one)).not.toBe(sortKey('MATH 1', other));
 });

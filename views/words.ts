@@ -38,7 +38,7 @@ export function searchQuery(typed: string): string | undefined {
   return words.length > 0 ? words.map((word) => `('${word}':* | '#${word}')`).join(' & ') : undefined;
 }
 
-/** Sorts codes as people expect: "CSE 8A" before "CSE 101". */
-export function sortKey(...parts: string[]): string {
-  return parts.map((part) => part.replace(/\d+/g, (digits) => digits.padStart(6, '0'))).join(' ');
+/** Sorts codes as people expect: "CSE 8A" before "CSE 101". No two ids share a key: ids have no spaces. */
+export function sortKey(code: string, id: string): string {
+  return `${code.replace(/\d+/g, (digits) => digits.padStart(6, '0'))} ${id}`;
 }
