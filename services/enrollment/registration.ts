@@ -10,7 +10,9 @@ import {
   type Enrollment,
   EnrollmentSchema,
   Materials,
+  MaterialsSchema,
   Mode,
+  ModeSchema,
   type Outcome,
   type Registration,
   RegistrationSchema,
@@ -23,7 +25,9 @@ import type { Decision } from './decide.ts';
 import type { Section } from './section.ts';
 
 const ITEMS_MAX = 20;
-const PAYMENT_METHOD_LENGTH_MAX = 200;
+/** A text of at most so many characters, none of them a control character. */
+const ID = /^\P{Cc}{1,100}$/u;
+const PAYMENT_METHOD = /^\P{Cc}{0,200}$/u;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The request with defaults filled in, so that equal requests are equal. @throws INVALID_ARGUMENT, or a Refusal. */
@@ -32,14 +36,18 @@ export function normalized(request: RegisterRequest): RegisterRequest {
   const sectionIds = [...adds.map(({ sectionId }) => sectionId), ...drops];
   const fault = (sentence: string) => new ConnectError(sentence, Code.InvalidArgument);
   if (!UUID.test(registrationId)) throw fault('registration_id must be a UUID in lower case');
-  if (!request.studentId) throw fault('student_id is missing');
+  if (!ID.test(request.studentId)) throw fault('student_id is missing or malformed');
   if (sectionIds.length === 0) throw fault('a registration names at least one section');
   if (adds.length > ITEMS_MAX || drops.length > ITEMS_MAX)
     throw fault(`at most ${ITEMS_MAX} adds and ${ITEMS_MAX} drops`);
+  if (!sectionIds.every((id) => ID.test(id))) throw fault('a section id is missing or malformed');
   if (new Set(sectionIds).size < sectionIds.length) throw fault('a registration names each section once');
   if (new Set(adds.flatMap(({ sectionId }) => termOf(sectionId))).size > 1)
     throw fault('a registration is for one term');
-  if (request.paymentMethod.length > PAYMENT_METHOD_LENGTH_MAX) throw fault('payment_method is too long');
+  if (!PAYMENT_METHOD.test(request.paymentMethod)) throw fault('payment_method is malformed');
+  // Whoever reads them later has no word for another number.
+  if (!ModeSchema.value[request.mode] || !MaterialsSchema.value[request.materials])
+    throw fault('mode or materials is unknown');
   const mode = request.mode || Mode.EACH;
   if (mode === Mode.ALL_OR_NOTHING && adds.length > 0 && drops.length > 0) {
     // Such a swap must keep the old seat until the new one is confirmed, which a drop of this service does not.
