@@ -25,7 +25,7 @@ beforeAll(async () => {
     { meetings: [meeting([Day.MONDAY, Day.WEDNESDAY, Day.FRIDAY], '10:00', '10:50')] },
     { meetings: [meeting([Day.TUESDAY, Day.THURSDAY], '14:00', '15:20')], instructors: ['Donald Knuth'] },
     { meetings: [meeting([Day.MONDAY], '08:00', '08:50')], status: SectionStatus.CLOSED },
-    { capacity: 1 },
+    { capacity: 1, fee: undefined },
   ]);
   term = String(ids[0]?.split('-')[0]);
 });
@@ -58,6 +58,12 @@ test('anybody reads a section with its course, its meetings and its seats', asyn
     status: 'open',
     asOf: expect.stringMatching(/Z$/),
   });
+});
+
+test('a section without a fee costs nothing, in a currency that is one', async () => {
+  const answer = await platform.ask({ url: `/v1/sections/${ids[3]}` });
+
+  expect(answer.json().fee).toEqual({ amount: 0, currency: 'USD' });
 });
 
 test('sections are found by words, instructor, days, hours, credits and whether they are open', async () => {

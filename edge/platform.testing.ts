@@ -24,6 +24,7 @@ import { publicJwk, readJwk, TokenVerifier } from '#lib/token';
 import { type Day, SectionStatus } from '#proto/catalog/v1/catalog';
 import { CatalogService } from '#proto/catalog/v1/service';
 import { IdentityService } from '#proto/identity/v1/service';
+import type { Money } from '#proto/money/v1/money';
 import { openViews } from '#views/reader';
 import { buildProvider } from '../local/provider/app.ts';
 import { createBook } from '../local/provider/schema.ts';
@@ -174,6 +175,7 @@ export interface SectionToPublish {
   meetings?: { kind: string; days: Day[]; startsAt: string; endsAt: string; room: string }[];
   instructors?: string[];
   status?: SectionStatus;
+  fee?: Pick<Money, 'amount' | 'currency'> | undefined;
 }
 
 /** A term of the test's own, with one course and as many sections as are wanted, seen by all. Answers the sections' ids. */

@@ -2,6 +2,7 @@
 import type { Static } from 'typebox';
 import type { AsOf } from '#views/reader';
 import type { MeetingView, SectionView } from '#views/section';
+import { CURRENCY_DEFAULT } from './money.ts';
 import type { Section } from './schema/section.ts';
 
 type SectionAnswer = Static<typeof Section>;
@@ -21,7 +22,7 @@ export function sectionOf(view: SectionView, asOf: AsOf): SectionAnswer {
     seatsLeft,
     waitlisted,
     waitlistCapacity: view.waitlistCapacity,
-    fee: { amount: view.fee, currency: view.currency },
+    fee: { amount: view.fee, currency: view.currency || CURRENCY_DEFAULT },
     status: status === 'unspecified' ? 'closed' : status,
     asOf: countedAt?.toISOString() ?? null,
   };

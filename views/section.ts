@@ -35,6 +35,7 @@ const SectionViewEntity = defineEntity({
     materials: p.json<{ materialId: string; quantity: number }[]>(),
     /** In minor units. */
     fee: p.bigint('number'),
+    /** Empty where there is no fee. */
     currency: p.string(),
     status: p.enum(['unspecified', 'open', 'closed', 'cancelled'] as const),
     waitlistCapacity: p.integer(),

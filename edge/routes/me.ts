@@ -13,6 +13,7 @@ import { TermView } from '#views/term';
 import { accountOf } from '../account.ts';
 import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
 import { callerOf } from '../auth.ts';
+import { CURRENCY_DEFAULT } from '../money.ts';
 import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { malformed } from '../problem.ts';
@@ -20,9 +21,6 @@ import { isViewAway, readViews } from '../read-views.ts';
 import { answers, closed, Id, pageQuery, readHeaders, ref } from '../schema/elements.ts';
 import { Me, Schedule, StudentAccount } from '../schema/me.ts';
 import { sectionOf } from '../section.ts';
-
-/** Of an account without any entry: nothing is owed, in whatever currency. */
-const CURRENCY_DEFAULT = 'USD';
 
 const tags = ['me'];
 const student = { access: ['student'] } as const;
