@@ -2,7 +2,7 @@ import type { Client } from '@connectrpc/connect';
 import type { Term } from '#proto/catalog/v1/catalog';
 import type { CatalogService } from '#proto/catalog/v1/service';
 import { Batch } from './batch.ts';
-import type { Fault } from './fault.ts';
+import { BadRow, type Fault } from './fault.ts';
 import { type Place, readSchedule, type ScheduleItem } from './schedule.ts';
 
 const callTimeoutMs = 60_000;
@@ -35,13 +35,20 @@ type Of<Kind> = Extract<ScheduleItem, { kind: Kind }>;
 export async function importSchedule(folder: string, options: ImportOptions): Promise<ImportCounts> {
   const { catalog, term, dryRun = false, unlistedCredits, onFault, onPlace } = options;
   const call = { timeoutMs: callTimeoutMs };
-  if (!dryRun) await catalog.putTerms({ terms: [term] }, call);
-  const courses = new Batch<Of<'course'>>(async (items) => {
-    return (await catalog.putCourses({ courses: items.map(({ course }) => course), dryRun }, call)).counts;
-  }, onFault);
+  await catalog.putTerms({ terms: [term], dryRun }, call);
+  /** A dry run must know them too: the catalog cannot say then which courses there will be. */
+  const refused = new Map<string, Of<'course'>>();
+  const courses = new Batch<Of<'course'>>(
+    async (items) => (await catalog.putCourses({ courses: items.map(({ course }) => course), dryRun }, call)).counts,
+    (fault, item) => {
+      refused.set(item.course.id, item);
+      onFault(fault);
+    },
+  );
   const sections = new Batch<Of<'section'>>(async (items) => {
     // No section may come before its course.
     await courses.flush();
+    for (const { section } of items) requireCourse(refused.get(section.courseId));
     return (await catalog.putSections({ sections: items.map(({ section }) => section), dryRun }, call)).counts;
   }, onFault);
   const reading = { termId: term.id, ...(unlistedCredits !== undefined && { unlistedCredits }) };
@@ -54,4 +61,10 @@ export async function importSchedule(folder: string, options: ImportOptions): Pr
   await courses.flush();
   await sections.flush();
   return { courses: courses.counts, sections: sections.counts };
+}
+
+/** @throws BadRow for the section of a course that was refused */
+function requireCourse(refused: Of<'course'> | undefined): void {
+  if (refused)
+    throw new BadRow(`its course ${refused.course.code} was not taken, see ${refused.file} line ${refused.line}`);
 }
