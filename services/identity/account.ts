@@ -54,10 +54,14 @@ export function nameOf(text: string): string {
   return name;
 }
 
+/** Whether a text is short enough to be somebody's password: a character takes one or two places. */
+export function isPassword(text: string): boolean {
+  return text.length <= 2 * PASSWORD_LENGTH_MAX && [...text].length <= PASSWORD_LENGTH_MAX;
+}
+
 /** @throws INVALID_ARGUMENT */
 export function newPasswordOf(text: string): string {
-  const { length } = [...text];
-  if (length < PASSWORD_LENGTH_MIN || length > PASSWORD_LENGTH_MAX)
+  if (!isPassword(text) || [...text].length < PASSWORD_LENGTH_MIN)
     throw invalid('password', `must have ${PASSWORD_LENGTH_MIN} to ${PASSWORD_LENGTH_MAX} characters`);
   return text;
 }

@@ -41,3 +41,13 @@ test('a password is the same however its letters were composed', async () => {
   const owner = { passwordHash: kept };
   expect(await passwords.prove(async () => owner, '\u00fcbergang', signal)).toBe(owner);
 });
+
+test('what is too long to be a password takes no turn', async () => {
+  const passwords = await openPasswords(0);
+  const find = async () => null;
+
+  expect(await passwords.prove(find, 'x'.repeat(129), signal)).toBeNull();
+
+  // The queue takes nobody: whoever may have a password is turned away.
+  await expect(passwords.prove(find, '🎓'.repeat(128), signal)).rejects.toBeInstanceOf(QueueFull);
+});

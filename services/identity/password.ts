@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { hash, verify } from '@node-rs/argon2';
 import { Batcher } from '#lib/batcher';
+import { isPassword } from './account.ts';
 
 /** Argon2id, which is the package's default: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html */
 const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
@@ -44,11 +45,13 @@ export class Passwords {
    * who asks does not learn which e-mails have one. The search waits for its turn too, so that a crowd costs the event loop little.
    * @throws QueueFull when too many wait.
    */
-  prove<Owner extends { passwordHash: string }>(
+  async prove<Owner extends { passwordHash: string }>(
     find: () => Promise<Owner | null>,
     password: string,
     signal: AbortSignal,
   ): Promise<Owner | null> {
+    // What nobody can have takes no turn, and none of its letters is looked at.
+    if (!isPassword(password)) return null;
     return this.#inTurn(async () => {
       const owner = await find();
       const isEqual = await verify(owner?.passwordHash ?? this.#unknownAccountHash, normal(password));
