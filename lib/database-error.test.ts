@@ -48,4 +48,6 @@ test('a database that does not exist, and a statement that is wrong, are not awa
   nowhere.pathname = '/no_such_database';
   expect(isAway(await failureAt(nowhere.href))).toBe(false);
   expect(isAway(await failureAt(inject('primaryUrl'), 'select nothing'))).toBe(false);
+  expect(await failureAt(inject('primaryUrl'), "select '\0'")).toMatchObject({ code: '08P01' });
+  expect(isAway(await failureAt(inject('primaryUrl'), "select '\0'"))).toBe(false);
 });

@@ -1,7 +1,10 @@
 /** What an error of a database means: SQLSTATEs of https://www.postgresql.org/docs/18/errcodes-appendix.html, and Node's codes of the network. */
 
-/** A connection that broke (08), a server that goes or is not there yet (57P0), or one that has no room (53). */
-const SERVER_AWAY = /^(08|57P0|53)/;
+/**
+ * A connection that broke (08), a server that goes or is not there yet (57P0), or one that has no room (53). 08P01 is none of these: a
+ * server that is well answers it to a message with a NUL in it.
+ */
+const SERVER_AWAY = /^(08(?!P01)|57P0|53)/;
 const NETWORK_AWAY = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 /** pg and pg-pool name these only by their message. */
 const CONNECTION_AWAY =

@@ -100,6 +100,21 @@ test('the database ends a read that takes too long, and it is not made again', a
   expect(attempts).toBe(1);
 });
 
+test('a text that no database takes fails its own read, and breaks nobody else’s', async () => {
+  let attempts = 0;
+  const others = Array.from({ length: 6 }, () =>
+    reading.views.read(NO_TOKEN, (em) => {
+      attempts++;
+      return em.execute('select pg_sleep(0.3)');
+    }),
+  );
+  const malformed = reading.views.read(NO_TOKEN, (em) => em.find(TermView, { id: { $gt: '\0' } }));
+
+  await expect(malformed).rejects.toMatchObject({ code: '08P01' });
+  await Promise.all(others);
+  expect(attempts).toBe(others.length);
+});
+
 test('an error of the body is the reader’s own', async () => {
   const failure = new Error('of the reader');
   await expect(reading.views.read(NO_TOKEN, () => Promise.reject(failure))).rejects.toBe(failure);
