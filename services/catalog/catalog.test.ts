@@ -174,6 +174,9 @@ test.each<[string, string, Changes]>([
       ],
     },
   ],
+  ['a material with a long id', 'at most 200', { materials: [{ materialId: 'x'.repeat(201), quantity: 1 }] }],
+  ['a meeting of a long kind', 'at most 200', { meetings: [{ kind: 'x'.repeat(201) }] }],
+  ['a meeting in a long room', 'at most 200', { meetings: [{ kind: 'lab', room: 'x'.repeat(201) }] }],
   ['a meeting without kind', 'has no kind', { meetings: [{ kind: '' }] }],
   ['a meeting with a day but no time', 'neither without', { meetings: [{ kind: 'lecture', days: [Day.MONDAY] }] }],
   [

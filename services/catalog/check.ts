@@ -14,6 +14,11 @@ export function checkText(what: string, text: string): void {
   );
 }
 
+/** May be empty. */
+export function checkLength(what: string, text: string): void {
+  check(text.length <= textCharactersMax, `${what} must have at most ${textCharactersMax} characters`);
+}
+
 /** ISO, and a day that exists. */
 export function checkDate(what: string, date: string): void {
   const day = /^\d{4}-\d{2}-\d{2}$/.test(date) ? new Date(`${date}T00:00:00Z`) : undefined;

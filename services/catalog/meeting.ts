@@ -1,12 +1,14 @@
 import { Day, type Meeting } from '#proto/catalog/v1/catalog';
-import { check, checkDate } from './check.ts';
+import { check, checkDate, checkLength } from './check.ts';
 
 const weekdays = new Set<Day>(Object.values(Day).filter((day) => day !== Day.UNSPECIFIED));
 
 /** A meeting is weekly, dated, or to be arranged. @throws INVALID_ARGUMENT */
-export function checkMeeting(sectionId: string, { kind, days, date, startsAt, endsAt }: Meeting): void {
+export function checkMeeting(sectionId: string, { kind, days, date, startsAt, endsAt, room }: Meeting): void {
   const what = `a meeting of section ${sectionId}`;
   check(kind !== '', `${what} has no kind`);
+  checkLength(`the kind of ${what}`, kind);
+  checkLength(`the room of ${what}`, room);
   check(new Set(days).size === days.length, `${what} names a day twice`);
   check(
     days.every((day) => weekdays.has(day)),

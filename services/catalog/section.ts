@@ -9,7 +9,7 @@ import {
   SectionStatus,
   SectionStatusSchema,
 } from '#proto/catalog/v1/catalog';
-import { check, checkText } from './check.ts';
+import { check, checkLength, checkText } from './check.ts';
 import { checkMeeting } from './meeting.ts';
 
 const seatsMax = 100_000;
@@ -84,6 +84,7 @@ function checkLists({ id, instructors, meetings, materials }: SectionMessage): v
   check(longest <= listMax, `section ${id} has more than ${listMax} instructors, meetings or materials`);
   for (const instructor of instructors) checkText(`an instructor of section ${id}`, instructor);
   for (const { materialId, quantity } of materials) {
+    checkLength(`the id of a material of section ${id}`, materialId);
     check(
       materialId !== '' && quantity > 0 && quantity <= quantityMax,
       `a material of section ${id} has no id or quantity`,
