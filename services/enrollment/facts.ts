@@ -20,27 +20,38 @@ export interface FactsKey {
 }
 
 export class FactsCache {
+  readonly #sectionsMax: number;
   readonly #known = new Map<string, { version: string; facts: SectionFacts }>();
+
+  /** @param sectionsMax how many are kept between questions. */
+  constructor(sectionsMax = CACHED_SECTIONS_MAX) {
+    this.#sectionsMax = sectionsMax;
+  }
 
   /** Facts of every section named, at the version named. */
   async of(query: Query, keys: FactsKey[]): Promise<Map<string, SectionFacts>> {
-    const missing = keys.filter(({ id, version }) => this.#known.get(id)?.version !== version).map(({ id }) => id);
-    if (missing.length > 0) await this.#load(query, missing);
-    return new Map(
-      keys.flatMap(({ id }) => {
-        const known = this.#known.get(id);
-        return known ? [[id, known.facts] as const] : [];
-      }),
-    );
+    const facts = new Map<string, SectionFacts>();
+    const missing: string[] = [];
+    for (const { id, version } of keys) {
+      const known = this.#known.get(id);
+      if (known?.version === version) facts.set(id, known.facts);
+      else missing.push(id);
+    }
+    if (missing.length > 0) for (const [id, loaded] of await this.#load(query, missing)) facts.set(id, loaded);
+    return facts;
   }
 
-  async #load(query: Query, ids: string[]): Promise<void> {
+  async #load(query: Query, ids: string[]): Promise<[string, SectionFacts][]> {
     const rows = await query<{ id: string; facts: StoredFacts; version: string }>(
       'select id, facts, version from section_facts where id = any($1)',
       [ids],
     );
-    if (this.#known.size + rows.length > CACHED_SECTIONS_MAX) this.#known.clear();
-    for (const { id, facts, version } of rows) this.#known.set(id, { version, facts: parse(facts) });
+    if (this.#known.size + rows.length > this.#sectionsMax) this.#known.clear();
+    return rows.map(({ id, version, facts: stored }) => {
+      const facts = parse(stored);
+      this.#known.set(id, { version, facts });
+      return [id, facts];
+    });
   }
 }
 
