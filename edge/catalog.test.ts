@@ -5,6 +5,7 @@ import { Day, SectionStatus } from '#proto/catalog/v1/catalog';
 import { CatalogService } from '#proto/catalog/v1/service';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { present } from './ask.ts';
+import { encodeCursor } from './page.ts';
 import { type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
@@ -138,6 +139,30 @@ test('a query that the route does not understand is refused, not ignored', async
     const answer = await platform.ask({ url: `/v1/sections?q=${encodeURIComponent(q)}` });
     expect([q, answer.statusCode]).toEqual([q, 200]);
   }
+});
+
+test('a forged cursor is refused wherever there are pages', async () => {
+  const as = { id: `student-${randomUUID()}`, roles: ['student' as const] };
+  const forged = encodeCursor(['\u0000']);
+  for (const list of [
+    '/v1/terms',
+    '/v1/courses',
+    '/v1/sections',
+    '/v1/materials',
+    '/v1/registrations',
+    '/v1/me/account',
+  ]) {
+    for (const cursor of [forged, encodeCursor(['\u0000', '\u0000']), encodeCursor([]), 'e30']) {
+      const answer = await platform.ask({ url: `${list}?cursor=${cursor}`, as });
+      expect([list, cursor, answer.statusCode]).toEqual([list, cursor, 400]);
+      expect(answer.json().fields).toEqual([{ path: 'cursor', message: 'is not one that a page answered' }]);
+    }
+  }
+  const late = await platform.ask({
+    url: `/v1/me/account?cursor=${encodeCursor(['2026-01-01T00:00:00.000Z', '\u0000'])}`,
+    as,
+  });
+  expect(late.statusCode).toBe(400);
 });
 
 test('one knows how one stands in the current term', async () => {

@@ -3,6 +3,7 @@ import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { encodeCursor } from './page.ts';
 import { type Person, type PlatformUnderTest, publishSections, startEdge, startPlatform } from './platform.testing.ts';
 
 const DEMO_CARD = 'tok_ok';
@@ -231,6 +232,14 @@ test('a student lists their own registrations page by page, newest first, by sta
   expect((await list('status=completed')).json().items).toEqual([]);
   expect((await list('studentId=somebody-else')).statusCode).toBe(403);
   expect((await list('cursor=nonsense')).statusCode).toBe(400);
+  for (const key of [
+    ['2026-01-01T00:00:00.000Z', 'x'],
+    ['yesterday', randomUUID()],
+    ['2026-99-01T00:00:00.000Z', randomUUID()],
+    [randomUUID()],
+  ]) {
+    expect([key, (await list(`cursor=${encodeCursor(key)}`)).statusCode]).toEqual([key, 400]);
+  }
   expect((await list('limit=101')).statusCode).toBe(400);
 });
 

@@ -4,6 +4,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { eventually, freshServiceDatabase } from '#lib/testing';
 import { projector } from '../views/projection.ts';
+import { encodeCursor } from './page.ts';
 import { type Person, startEdge } from './platform.testing.ts';
 
 const staff: Person = { id: 'registrar', roles: ['staff'] };
@@ -80,6 +81,10 @@ test('sagas are for staff, and there is no retry of what does not run', async ()
   expect((await edge.ask({ url: '/v1/sagas' })).statusCode).toBe(401);
   expect((await edge.ask({ url: '/v1/sagas', as: student })).statusCode).toBe(403);
   expect((await edge.ask({ url: '/v1/sagas?status=lost', as: staff })).statusCode).toBe(400);
+  for (const token of [Buffer.from('forged').toString('base64url'), Buffer.from('[]').toString('base64url')]) {
+    const forged = await edge.ask({ url: `/v1/sagas?cursor=${encodeCursor([token])}`, as: staff });
+    expect([token, forged.statusCode, forged.json().code]).toEqual([token, 400, 'malformed-request']);
+  }
   const retry = (as: Person) => edge.ask({ method: 'POST', url: '/v1/sagas/none/retry', as });
   expect((await retry(student)).statusCode).toBe(403);
   expect((await retry(staff)).statusCode).toBe(404);

@@ -2,12 +2,15 @@
 import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { Config } from '#lib/config';
-import { DependencyFailure, notFound, unavailable } from './problem.ts';
+import { unknownCursor } from './page.ts';
+import { DependencyFailure, notFound, Problem, unavailable } from './problem.ts';
 import type { Saga, SagaFilter, Sagas } from './sagas.ts';
 
 const TIMEOUT_MS = 3_000;
 /** Of the first call, which connects. */
 const CONNECT_TIMEOUT_MS = 1_000;
+/** What Temporal answers to a page token that it cannot read: UNKNOWN or INVALID_ARGUMENT, as its store has it. */
+const UNREADABLE = new Set([2, 3]);
 const OUTCOME = 'Outcome';
 const STUDENT_ID = 'StudentId';
 
@@ -34,12 +37,12 @@ export function temporalSagas({ address, namespace }: Config['temporal']): Sagas
   return {
     list: (filter, { limit, token }) =>
       within(async () => {
-        const { executions, nextPageToken } = await connection.workflowService.listWorkflowExecutions({
-          namespace,
-          query: queries[filter],
-          pageSize: limit,
-          nextPageToken: token,
-        });
+        const asked = { namespace, query: queries[filter], pageSize: limit, nextPageToken: token };
+        const { executions, nextPageToken } = await connection.workflowService
+          .listWorkflowExecutions(asked)
+          .catch((error: unknown) => {
+            throw token.length > 0 && isGrpcServiceError(error) && UNREADABLE.has(error.code) ? unknownCursor() : error;
+          });
         return { items: executions.map(sagaOf), nextPageToken };
       }),
     retry: (id) => within(() => client.workflow.getHandle(id).signal('retry')),
@@ -50,6 +53,7 @@ export function temporalSagas({ address, namespace }: Config['temporal']): Sagas
 
 /** Temporal's client wraps some of gRPC's errors, and not others. */
 function named(error: unknown): Error {
+  if (error instanceof Problem) return error;
   if (error instanceof WorkflowNotFoundError) return notFound('running saga of this id');
   const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   if (isGrpcServiceError(cause) || isTimeout(error)) return unavailable('temporal');

@@ -5,11 +5,11 @@ import { CourseView, findCourses } from '#views/course';
 import { findSections, SectionView } from '#views/section';
 import { TermView } from '#views/term';
 import { DAYS_PATTERN, daysOf } from '../days.ts';
-import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
+import { decodeCursor, isText, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
 import { readViews } from '../read-views.ts';
-import { answers, closed, Id, line, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/elements.ts';
+import { answers, closed, Id, line, PAGE_DEFAULT, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/elements.ts';
 import { Course, CoursePage, Section, SectionPage, type Term, TermPage } from '../schema/section.ts';
 import { sectionOf } from '../section.ts';
 
@@ -53,7 +53,7 @@ export const catalogRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, {
     },
     async (request) => {
       const { limit = PAGE_DEFAULT, cursor } = request.query;
-      const [after = ''] = decodeCursor(cursor, 1) ?? [];
+      const [after = ''] = decodeCursor(cursor, [isText]) ?? [];
       const rows = await readViews(request, views, (em) =>
         em.find(TermView, { id: { $gt: after } }, { orderBy: { id: 'asc' }, limit: limit + 1 }),
       );
@@ -76,7 +76,7 @@ export const catalogRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, {
     },
     async (request) => {
       const { limit = PAGE_DEFAULT, cursor, q, subject } = request.query;
-      const [after] = decodeCursor(cursor, 1) ?? [];
+      const [after] = decodeCursor(cursor, [isText]) ?? [];
       const rows = await readViews(request, views, (em) =>
         findCourses(em, { q, subject }, { limit: limit + 1, after }),
       );
@@ -119,7 +119,7 @@ export const catalogRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, {
     },
     async (request) => {
       const { limit = PAGE_DEFAULT, cursor } = request.query;
-      const [after] = decodeCursor(cursor, 1) ?? [];
+      const [after] = decodeCursor(cursor, [isText]) ?? [];
       return readViews(request, views, async (em, asOf) => {
         const rows = await findSections(em, filterOf(request.query), { limit: limit + 1, after });
         return pageFrom(rows, limit, { item: (row) => sectionOf(row, asOf), key: ({ sortKey }) => [sortKey] });

@@ -9,10 +9,10 @@ import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
 import { entityTag, versionOf } from '../entity-tag.ts';
 import { idempotencyKeyOf, idOfKey } from '../idempotency-key.ts';
 import { fromMoney, toMoney } from '../money.ts';
-import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
+import { decodeCursor, isText, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { notFound, Problem } from '../problem.ts';
-import { answers, closed, createHeaders, empty, Id, pageQuery, ref } from '../schema/elements.ts';
+import { answers, closed, createHeaders, empty, Id, PAGE_DEFAULT, pageQuery, ref } from '../schema/elements.ts';
 import { Material, MaterialChange, MaterialPage, NewMaterial } from '../schema/material.ts';
 
 const tags = ['materials'];
@@ -34,7 +34,7 @@ export const materialRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, 
       },
     },
     async ({ query: { limit = PAGE_DEFAULT, cursor } }, reply) => {
-      const [afterId = ''] = decodeCursor(cursor, 1) ?? [];
+      const [afterId = ''] = decodeCursor(cursor, [isText]) ?? [];
       const { materials } = await ask(
         reply,
         'bookstore',

@@ -14,11 +14,10 @@ import { accountOf } from '../account.ts';
 import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
 import { callerOf } from '../auth.ts';
 import { CURRENCY_DEFAULT } from '../money.ts';
-import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
+import { decodeInstantCursor, isText, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
-import { malformed } from '../problem.ts';
 import { isViewAway, readViews } from '../read-views.ts';
-import { answers, closed, Id, pageQuery, readHeaders, ref } from '../schema/elements.ts';
+import { answers, closed, Id, PAGE_DEFAULT, pageQuery, readHeaders, ref } from '../schema/elements.ts';
 import { Me, Schedule, StudentAccount } from '../schema/me.ts';
 import { sectionOf } from '../section.ts';
 
@@ -95,7 +94,7 @@ export const meRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clie
     (request) => {
       const { limit = PAGE_DEFAULT, cursor } = request.query;
       const studentId = callerOf(request).id;
-      const older = olderThan(decodeCursor(cursor, 2));
+      const older = olderThan(decodeInstantCursor(cursor, isText));
       return readViews(request, views, async (em, asOf) => {
         const rows = await em.find(
           AccountEntryView,
@@ -173,10 +172,6 @@ function entryOf(entry: AccountEntryView): Static<typeof StudentAccount>['items'
   };
 }
 
-function olderThan(after: string[] | undefined) {
-  const [text, id] = after ?? [];
-  if (text === undefined || id === undefined) return {};
-  const at = new Date(text);
-  if (Number.isNaN(at.getTime())) throw malformed('cursor', 'is not one that a page answered');
-  return { $or: [{ at: { $lt: at } }, { at, id: { $lt: id } }] };
+function olderThan(after: ReturnType<typeof decodeInstantCursor>) {
+  return after ? { $or: [{ at: { $lt: after.at } }, { at: after.at, id: { $lt: after.id } }] } : {};
 }

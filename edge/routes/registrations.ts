@@ -17,14 +17,25 @@ import { RegistrationView } from '#views/registration';
 import { ask, present } from '../ask.ts';
 import { tokenOf, whose } from '../auth.ts';
 import { gatherRegistrations } from '../gather.ts';
-import { decodeCursor, PAGE_DEFAULT, pageFrom } from '../page.ts';
+import { decodeInstantCursor, isUuid, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { waitFor } from '../prefer.ts';
 import { malformed } from '../problem.ts';
 import { readViews, tokenFrom, tokenIn } from '../read-views.ts';
 import { fromMessage, fromViews, type RegistrationAnswer } from '../registration.ts';
 import { registrationReader } from '../registration-reader.ts';
-import { answers, closed, commandHeaders, line, pageQuery, readHeaders, ref, Uuid, word } from '../schema/elements.ts';
+import {
+  answers,
+  closed,
+  commandHeaders,
+  line,
+  PAGE_DEFAULT,
+  pageQuery,
+  readHeaders,
+  ref,
+  Uuid,
+  word,
+} from '../schema/elements.ts';
 import { Forecast, NewRegistration, Registration, RegistrationPage, statusWords } from '../schema/registration.ts';
 
 const tags = ['registrations'];
@@ -137,7 +148,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (
     (request) => {
       const { limit = PAGE_DEFAULT, cursor, status } = request.query;
       const studentId = whose(request, request.query.studentId);
-      const after = decodeCursor(cursor, 2);
+      const after = decodeInstantCursor(cursor, isUuid);
       return readViews(request, views, async (em) => {
         const rows = await em.find(
           RegistrationView,
@@ -198,10 +209,8 @@ function studentOf(request: FastifyRequest, named: string | undefined): string {
   return student;
 }
 
-function olderThan(after: string[] | undefined) {
-  const [at, id] = after ?? [];
-  if (at === undefined || id === undefined) return {};
-  const requestedAt = new Date(at);
-  if (Number.isNaN(requestedAt.getTime())) throw malformed('cursor', 'is not one that a page answered');
+function olderThan(after: ReturnType<typeof decodeInstantCursor>) {
+  if (!after) return {};
+  const { at: requestedAt, id } = after;
   return { $or: [{ requestedAt: { $lt: requestedAt } }, { requestedAt, id: { $lt: id } }] };
 }

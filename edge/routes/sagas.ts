@@ -1,10 +1,10 @@
 /** What needs an operator. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { decodeCursor, encodeCursor, PAGE_DEFAULT } from '../page.ts';
+import { decodeCursor, encodeCursor, isText } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { sagaFilters } from '../sagas.ts';
-import { answers, closed, empty, line, pageQuery, ref, word } from '../schema/elements.ts';
+import { answers, closed, empty, line, PAGE_DEFAULT, pageQuery, ref, word } from '../schema/elements.ts';
 import { SagaPage } from '../schema/saga.ts';
 
 const WORKFLOW_ID_LENGTH_MAX = 200;
@@ -24,7 +24,7 @@ export const sagaRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { sa
       },
     },
     async ({ query: { limit = PAGE_DEFAULT, cursor, status = 'stuck' } }) => {
-      const [token = ''] = decodeCursor(cursor, 1) ?? [];
+      const [token = ''] = decodeCursor(cursor, [isText]) ?? [];
       const { items, nextPageToken } = await sagas.list(status, { limit, token: Buffer.from(token, 'base64url') });
       if (nextPageToken.length === 0) return { items };
       return { items, nextCursor: encodeCursor([Buffer.from(nextPageToken).toString('base64url')]) };

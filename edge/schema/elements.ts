@@ -2,8 +2,8 @@
 import type { Readable } from 'node:stream';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 
-const PAGE_DEFAULT = 20;
-export const PAGE_MAX = 100;
+export const PAGE_DEFAULT = 20;
+const PAGE_MAX = 100;
 const ID_LENGTH_MAX = 100;
 const CURSOR_LENGTH_MAX = 500;
 export const PROBLEM_TYPE = 'application/problem+json';
