@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { register } from 'prom-client';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { eventually } from '#lib/testing';
 import { REPLICAS, type ReadingTest, startReading } from './reader.testing.ts';
-import { ViewsAway } from './reader.ts';
+import { POOL_MAX, ViewsAway } from './reader.ts';
+import { NO_TOKEN } from './token.ts';
 
 let reading: ReadingTest;
 
@@ -46,6 +49,31 @@ test.each([
   } finally {
     for (const replica of REPLICAS) reading.cluster.resume(replica);
   }
+});
+
+test('replicas that are busy to their last connection lose no read, and the next ones go elsewhere', async () => {
+  const released = new AbortController();
+  let attempts = 0;
+  // A transaction keeps its connection, whatever the database does meanwhile.
+  const busy = Array.from({ length: 2 * POOL_MAX }, () =>
+    reading.views.read(NO_TOKEN, (em) => {
+      attempts++;
+      return em.transactional(async (inside) => {
+        await inside.execute('select 1');
+        if (!released.signal.aborted) await once(released.signal, 'abort');
+        await inside.execute('select 1');
+      });
+    }),
+  );
+  await eventually(() => attempts === busy.length);
+  try {
+    expect(await reading.looks(2)).toEqual(['primary', 'primary']);
+    expect(reading.states()).toEqual({ primary: 'serving', 'replica-1': 'serving', 'replica-2': 'serving' });
+  } finally {
+    released.abort();
+  }
+  await Promise.all(busy);
+  expect(attempts).toBe(busy.length);
 });
 
 test('without any replica the primary answers', async () => {

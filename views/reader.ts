@@ -15,7 +15,7 @@ export { ViewBehind, ViewsAway } from './replica-error.ts';
 export type { MemberState } from './rotation.ts';
 
 /** Of each database, and each edge process. */
-const POOL_MAX = 10;
+export const POOL_MAX = 10;
 const CONNECT_TIMEOUT_MS = 1_000;
 /** The database ends what takes longer; the client gives up a little later, in case the database cannot. */
 const STATEMENT_TIMEOUT_MS = 1_000;

@@ -23,8 +23,16 @@ export class ViewsAway extends Error {
 
 /** A standby ended the query, because it was in the way of what it replays. */
 const CONFLICT = '40001';
+/** Of this process's connections, or of what a server has (53), none is left for now. */
+const POOL_FULL = /timeout exceeded when trying to connect/;
+const SERVER_FULL = /^53/;
 
 /** Whether a read that failed so may succeed elsewhere. */
 export function isBroken(error: unknown): boolean {
   return codeOf(error) === CONFLICT || isAway(error);
+}
+
+/** Whether the database itself is lost, with every read on it; one that is only busy goes on answering those. */
+export function isGone(error: unknown): boolean {
+  return isAway(error) && !SERVER_FULL.test(codeOf(error)) && !POOL_FULL.test(String(error));
 }

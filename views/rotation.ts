@@ -5,11 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, register } from 'prom-client';
 import type { ServiceName } from '#lib/config';
-import { isAway } from '#lib/database-error';
 import type { Logger } from '#lib/log';
 import { LagClock } from './lag.ts';
 import { Member } from './member.ts';
-import { ViewBehind, ViewsAway } from './replica-error.ts';
+import { isGone, ViewBehind, ViewsAway } from './replica-error.ts';
 import type { ConsistencyToken } from './token.ts';
 
 /** While nobody waits; whoever does polls at once. */
@@ -91,7 +90,7 @@ export class Rotation {
 
   /** A read failed on it. */
   broke(member: Member, error: unknown): void {
-    if (isAway(error)) member.suspect(error);
+    if (isGone(error)) member.suspect(error);
   }
 
   states(): MemberState[] {
