@@ -174,6 +174,14 @@ test.each([1, 2, 3])('a log that misses its event %s stops the follower before i
   expect(await position()).toBe(0n);
 });
 
+test('a follower that is stopped before it has connected ends', async () => {
+  const follower = follow();
+
+  await follower.stop();
+
+  expect(await seen()).toEqual([]);
+});
+
 test('a follower stops at once, also while its source hangs', async () => {
   const silent = new pg.Client({ connectionString: source.parts.database.pool.options.connectionString });
   await silent.connect();

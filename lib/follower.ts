@@ -112,6 +112,8 @@ export class Follower {
       this.#options.source,
     ]);
     this.#position = await this.#storedPosition();
+    // Who was stopped meanwhile would not hear of it any more.
+    this.#stopping.signal.throwIfAborted();
     this.#caughtUp = undefined;
     const batchMax = 'deliver' in this.#options ? this.#options.batchMax : BATCH_EVENTS_MAX;
     const types = this.#options.types?.map(({ typeName }) => typeName) ?? [];
