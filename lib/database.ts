@@ -10,6 +10,11 @@ import { chassisMigrations } from './migrations.ts';
 /** Small on purpose: the log's head serializes writers, more of them only wait. */
 const POOL_MAX = 8;
 const CONNECT_TIMEOUT_MS = 5_000;
+/**
+ * Longest that a statement may take which nobody has limited, such as a read whose caller left: as long as the most patient caller waits.
+ * Transactions that take longer on purpose say so themselves.
+ */
+const STATEMENT_TIMEOUT_MS = 15_000;
 /** Statements of one process that are written down in its source: some dozens. */
 const PREPARED_MAX = 200;
 const MIGRATION_LOCK = 7_265_001;
@@ -34,7 +39,8 @@ export async function openDatabase(
   entities: Entities = [],
   migrations: Migrations = [],
 ): Promise<Database> {
-  const pool = new pg.Pool({ connectionString: url, max: POOL_MAX, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  const limits = { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
+  const pool = new pg.Pool({ connectionString: url, max: POOL_MAX, ...limits });
   // A connection that dies is replaced on its next use, and whoever was using it meets the error in a statement; but without a
   // listener it would end the process, and the pool listens to idle ones only.
   pool.on('error', () => undefined);
@@ -48,7 +54,7 @@ export async function openDatabase(
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: POOL_MAX },
     driverOptions: {
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      ...limits,
       onPoolCreated: (own: pg.Pool) => {
         measurePool('entities', own);
         own.on('connect', prepareStatements);
@@ -73,6 +79,8 @@ async function migrate(url: string, pool: pg.Pool, migrations: Migrations): Prom
   if (await isMigrated(pool, names)) return;
   const connection = await pool.connect();
   try {
+    // As long as another instance's migrations take; the connection ends with this.
+    await connection.query('set statement_timeout = 0');
     await connection.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
     const { Migrator } = await import('@mikro-orm/migrations');
     const orm = await MikroORM.init({
