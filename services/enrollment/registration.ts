@@ -61,7 +61,7 @@ export function normalized(request: RegisterRequest): RegisterRequest {
 }
 
 /** What stands before the class number: a registration is charged at one term's rates. Nothing for what is no section's id. */
-function termOf(sectionId: string): string[] {
+export function termOf(sectionId: string): string[] {
   const [term, ...number] = sectionId.split('-');
   return term && number.length > 0 ? [term] : [];
 }

@@ -6,6 +6,7 @@ import { Outcome } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest } from '#proto/enrollment/v1/service';
 import type { Snapshot } from './decide.ts';
 import type { FactsCache } from './facts.ts';
+import { termOf } from './registration.ts';
 import type { Place } from './rules.ts';
 import type { Section, SectionFacts } from './section.ts';
 
@@ -60,13 +61,16 @@ export async function readSnapshot(
   requests: readonly RegisterRequest[],
   { lock }: { lock: boolean },
 ): Promise<Snapshot> {
+  const sectionIds = sectionsOf(requests);
+  // No rule looks beyond a section's own term, and students have years behind them: by its id, what is past is not even joined.
   const placeRows = await query<PlaceRow>(
     `select e.student_id, e.section_id, e.registration_id, e.status, s.facts_version
      from enrollments e join sections s on s.id = e.section_id
-     where e.student_id = any($1) and e.status in ('reserved', 'enrolled', 'waitlisted')`,
-    [[...new Set(requests.map(({ studentId }) => studentId))]],
+     where e.student_id = any($1) and e.status in ('reserved', 'enrolled', 'waitlisted')
+       and split_part(e.section_id, '-', 1) = any($2)`,
+    [[...new Set(requests.map(({ studentId }) => studentId))], [...new Set(sectionIds.flatMap(termOf))]],
   );
-  const sectionRows = await readSections(query, sectionsOf(requests), lock);
+  const sectionRows = await readSections(query, sectionIds, lock);
   const facts = await cache.of(query, [
     ...sectionRows.map(({ id, facts_version: version }) => ({ id, version })),
     ...placeRows.map(({ section_id: id, facts_version: version }) => ({ id, version })),
