@@ -20,7 +20,7 @@ interface SectionWords extends Partial<Omit<Section, 'facts'>> {
 export function sectionOf(id: string, words: SectionWords = {}): Section {
   const { credits = 4, termId = 'T1', meetings = [], capacity = 1, ...rest } = words;
   const course = { courseId: `COURSE-${id}`, courseCode: `COURSE ${id}` };
-  const facts = { id, termId, ...course, credits, fee: undefined, materials: [], meetings, capacity };
+  const facts = { id, termId, ...course, credits, fee: undefined, materials: [], capacity };
   return {
     facts: { ...facts, occurrences: occurrencesOf(meetings) },
     status: SectionStatus.OPEN,

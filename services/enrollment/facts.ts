@@ -57,10 +57,10 @@ export class FactsCache {
 
 function parse({ section: json, course }: StoredFacts): SectionFacts {
   const section: CatalogSection = fromJson(SectionSchema, json, { ignoreUnknownFields: true });
-  const { id, termId, courseId, fee, materials, meetings, capacity } = section;
+  const { id, termId, courseId, fee, materials, capacity } = section;
   const { credits, code: courseCode } = course;
-  const occurrences = occurrencesOf(meetings);
-  return { id, termId, courseId, courseCode, credits, fee, materials, meetings, capacity, occurrences };
+  const occurrences = occurrencesOf(section.meetings);
+  return { id, termId, courseId, courseCode, credits, fee, materials, capacity, occurrences };
 }
 
 /** What is kept of a course beside its section. */

@@ -22,6 +22,7 @@ export interface Question {
   /** What the student has, drops of the same request left out. */
   places: readonly Place[];
   orWaitlist: boolean;
+  /** No rule asks for the time yet; one about when registration opens will, and a pure function cannot look at a clock. */
   now: Date;
 }
 

@@ -1,5 +1,5 @@
 /** A section as the rules see it: what the catalog says of it, and its seats. */
-import { type MaterialLine, type Meeting, SectionStatus } from '#proto/catalog/v1/catalog';
+import { type MaterialLine, SectionStatus } from '#proto/catalog/v1/catalog';
 import type { Money } from '#proto/money/v1/money';
 import type { Occurrence } from './timetable.ts';
 
@@ -12,10 +12,9 @@ export interface SectionFacts {
   credits: number;
   fee: Money | undefined;
   materials: MaterialLine[];
-  meetings: Meeting[];
   /** Seats the catalog wants to give; fewer than are taken, where it was lowered. */
   capacity: number;
-  /** The meetings, ready to be compared. */
+  /** The catalog's meetings, ready to be compared. */
   occurrences: Occurrence[];
 }
 

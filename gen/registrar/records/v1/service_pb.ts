@@ -145,6 +145,8 @@ export type RecordDropRequest = Message<"registrar.records.v1.RecordDropRequest"
   sections: RecordDropRequest_DroppedSection[];
 
   /**
+   * When the drop was decided. Nothing is made of it yet: a transcript shows that a section was dropped, not when.
+   *
    * @generated from field: google.protobuf.Timestamp dropped_at = 4;
    */
   droppedAt?: Timestamp | undefined;
