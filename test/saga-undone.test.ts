@@ -26,6 +26,7 @@ let sagas: Sagas;
 beforeAll(async () => {
   campus = await startCampus({
     sagaDeadlineSeconds: DEADLINE_SECONDS,
+    environment: { SAGAS_IN_FLIGHT_MAX: '1' },
     activities: (real) => gates.around(refundsFailing(real)),
   });
   sagas = openSagas({ address: campus.environment.TEMPORAL_ADDRESS ?? '', namespace: 'default', taskQueue: '' });
@@ -114,6 +115,10 @@ test('a refund that keeps failing is shown as stuck, and a retry ends it once th
   });
   const { registration } = await campus.enrollment.getRegistration({ registrationId: id });
   expect(registration?.status).toBe(Status.PENDING);
+  // It takes nobody's turn, though no more than one may be open here.
+  const other = randomUUID();
+  await register(other);
+  expect((await campus.settled(other)).status).not.toBe(Status.PENDING);
 
   unrefundable.delete(id);
   await sagas.retry(`enroll/${id}`);
