@@ -331,7 +331,7 @@ export const GetStudentAccountResponseSchema: GenMessage<GetStudentAccountRespon
  */
 export const BillingService: GenService<{
   /**
-   * SetTuitionRate sets what a credit costs in a term, and what a drop gives back. Staff only.
+   * SetTuitionRate sets what a credit costs in a term, and what a drop gives back. Staff and system only.
    *
    * @generated from rpc registrar.billing.v1.BillingService.SetTuitionRate
    */
@@ -351,9 +351,9 @@ export const BillingService: GenService<{
     output: typeof GetTuitionRateResponseSchema;
   },
   /**
-   * Saga: ChargeTuition charges a registration's whole price to the payment method, once. Refused with
-   * `payment-declined`, and with `charge-refunded` after RefundTuition. UNAVAILABLE while the provider cannot answer: ask again, the
-   * provider charges at most once. System only.
+   * Saga: ChargeTuition charges a registration's whole price to the payment method, once. Refused with `payment-declined`, and with
+   * `charge-refunded` after RefundTuition; where there is no price, with `tuition-rate-missing`, `unknown-material` or
+   * `currency-mismatch`. UNAVAILABLE while the provider cannot answer: ask again, the provider charges at most once. System only.
    *
    * @generated from rpc registrar.billing.v1.BillingService.ChargeTuition
    */
@@ -374,7 +374,8 @@ export const BillingService: GenService<{
     output: typeof RefundTuitionResponseSchema;
   },
   /**
-   * Saga: RefundDrop gives back what the term's schedule says for dropped sections. System only.
+   * Saga: RefundDrop gives back what the term's schedule says for dropped sections. UNAVAILABLE while the provider cannot
+   * answer, or a charge is just being made or undone: ask again, each section is given back at most once. System only.
    *
    * @generated from rpc registrar.billing.v1.BillingService.RefundDrop
    */
@@ -384,7 +385,7 @@ export const BillingService: GenService<{
     output: typeof RefundDropResponseSchema;
   },
   /**
-   * GetStudentAccount answers a student's entries, newest first, and balance. Students see their own, staff all.
+   * GetStudentAccount answers a student's entries, newest first, and balance. Students see their own, staff and system all.
    *
    * @generated from rpc registrar.billing.v1.BillingService.GetStudentAccount
    */

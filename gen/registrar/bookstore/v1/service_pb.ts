@@ -374,7 +374,7 @@ export const IssueMaterialsResponseSchema: GenMessage<IssueMaterialsResponse> = 
 export const BookstoreService: GenService<{
   /**
    * CreateMaterial adds a product. The client chooses its id; repeating it with the same content answers the same, with other
-   * content it fails with ALREADY_EXISTS. Staff only.
+   * content it fails with ALREADY_EXISTS. Staff and system only.
    *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.CreateMaterial
    */
@@ -384,7 +384,8 @@ export const BookstoreService: GenService<{
     output: typeof CreateMaterialResponseSchema;
   },
   /**
-   * UpdateMaterial changes the fields that are set. With expected_version, ABORTED if it was changed meanwhile. Staff only.
+   * UpdateMaterial changes the fields that are set. With expected_version, ABORTED if it was changed meanwhile. Staff and
+   * system only.
    *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.UpdateMaterial
    */
@@ -394,7 +395,8 @@ export const BookstoreService: GenService<{
     output: typeof UpdateMaterialResponseSchema;
   },
   /**
-   * RemoveMaterial takes a product off the list; refused with `material-reserved` while somebody's copy waits. Staff only.
+   * RemoveMaterial takes a product off the list; refused with `material-reserved` while somebody's copy waits. Staff and
+   * system only.
    *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.RemoveMaterial
    */
@@ -404,6 +406,8 @@ export const BookstoreService: GenService<{
     output: typeof RemoveMaterialResponseSchema;
   },
   /**
+   * GetMaterial answers a product on the list. For every account.
+   *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.GetMaterial
    */
   getMaterial: {
@@ -412,6 +416,8 @@ export const BookstoreService: GenService<{
     output: typeof GetMaterialResponseSchema;
   },
   /**
+   * ListMaterials answers the products on the list, by id. For every account.
+   *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.ListMaterials
    */
   listMaterials: {
@@ -420,8 +426,8 @@ export const BookstoreService: GenService<{
     output: typeof ListMaterialsResponseSchema;
   },
   /**
-   * Saga: ReserveMaterials sets copies aside for a registration, all or none. Refused with `materials-out-of-stock`, and with
-   * `materials-released` after ReleaseMaterials. System only.
+   * Saga: ReserveMaterials sets copies aside for a registration, all or none. Refused with `materials-out-of-stock`, with
+   * `unknown-material`, and with `materials-released` after ReleaseMaterials. System only.
    *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.ReserveMaterials
    */
@@ -443,7 +449,7 @@ export const BookstoreService: GenService<{
   },
   /**
    * IssueMaterials hands a registration's reserved copies over the counter. Refused with `registration-pending` until the bookstore has
-   * heard that the registration is completed, and with `materials-released` where it was undone. Staff only.
+   * heard that the registration is completed, and with `materials-released` where it was undone. Staff and system only.
    *
    * @generated from rpc registrar.bookstore.v1.BookstoreService.IssueMaterials
    */

@@ -270,8 +270,8 @@ export const GetSectionResponseSchema: GenMessage<GetSectionResponse> = /*@__PUR
   messageDesc(file_registrar_catalog_v1_service, 12);
 
 /**
- * Terms, courses and sections: what can be registered for. The Put calls are for staff and the importer; they take up to 500
- * at a time, are all or nothing, and change (and tell of) only what differs.
+ * Terms, courses and sections: what can be registered for. The Put calls are for staff and system only; they take up to 500
+ * at a time, are all or nothing, and change (and tell of) only what differs. The Get calls are for every account.
  *
  * @generated from service registrar.catalog.v1.CatalogService
  */

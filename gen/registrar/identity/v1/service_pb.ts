@@ -425,7 +425,7 @@ export const IdentityService: GenService<{
     output: typeof LogOutResponseSchema;
   },
   /**
-   * GetAccount answers one's own account; staff see every account.
+   * GetAccount answers one's own account; staff and system see every account.
    *
    * @generated from rpc registrar.identity.v1.IdentityService.GetAccount
    */
@@ -446,7 +446,7 @@ export const IdentityService: GenService<{
     output: typeof RegisterAccountResponseSchema;
   },
   /**
-   * GrantRole gives an account a role. Staff only.
+   * GrantRole gives an account a role. Staff and system only.
    *
    * @generated from rpc registrar.identity.v1.IdentityService.GrantRole
    */
@@ -456,7 +456,7 @@ export const IdentityService: GenService<{
     output: typeof GrantRoleResponseSchema;
   },
   /**
-   * RevokeRole takes a role from an account. Staff only.
+   * RevokeRole takes a role from an account. Staff and system only.
    *
    * @generated from rpc registrar.identity.v1.IdentityService.RevokeRole
    */

@@ -271,7 +271,7 @@ export const RecordsService: GenService<{
     output: typeof RecordDropResponseSchema;
   },
   /**
-   * ListTranscript answers the entries of a student, by term and course. Students see their own, staff all.
+   * ListTranscript answers the entries of a student, by term and course. Students see their own, staff and system all.
    *
    * @generated from rpc registrar.records.v1.RecordsService.ListTranscript
    */
