@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { Code } from '@connectrpc/connect';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -62,23 +61,6 @@ test('many requests at once share batches, and each gets its own answer', async 
   for (const section of sections) expect((await campus.seats(section)).taken).toBeLessThanOrEqual(30);
 });
 
-test('one bad request of a batch fails alone', async () => {
-  const [section] = await campus.sections(1, { capacity: 90 });
-  const clash = randomUUID();
-  const students = newStudents(40);
-  // Two students under one id, and a section id that no text column takes: each breaks the whole statement.
-  const wishes = students.map((_, n) => {
-    if (n === 10 || n === 20) return { registrationId: clash, adds: [section ?? ''] };
-    return { adds: [n === 30 ? 'T1-\0' : (section ?? '')] };
-  });
-
-  const answers = await Promise.allSettled(students.map((student, n) => campus.register(student, wishes[n] ?? {})));
-
-  const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [Code[answer.reason.code]] : []));
-  expect(failures.sort()).toEqual(['AlreadyExists', 'InvalidArgument']);
-  expect(await campus.seats(section ?? '')).toMatchObject({ taken: 38 });
-});
-
 test('a student’s requests are decided in the order in which they came', async () => {
   const sections = await campus.sections(2, { capacity: 9 });
   const student = newStudent();
@@ -119,6 +101,42 @@ function askFor(section: string, deadline: number): Ask {
   const student = newStudent();
   return { request: requestFrom(student, { adds: [section] }), actor: student, traceparent: '', deadline };
 }
+
+/** In how many transactions these were decided. */
+async function transactionsOf(asks: Ask[]): Promise<number> {
+  const ids = asks.map(({ request }) => request.registrationId);
+  const rows = await campus.query('select distinct xmin::text from events where subject = any($1)', [ids]);
+  return rows.length;
+}
+
+test('one bad request of a batch fails alone, and the others share transactions still', async () => {
+  const [section = ''] = await campus.sections(1, { capacity: 90 });
+  const asks = Array.from({ length: 64 }, (_, n) => askFor(n === 30 ? 'T1-\0' : section, Date.now() + PATIENCE_MS));
+  const engine = engineWith();
+
+  const answers = await Promise.allSettled(asks.map((ask) => engine.register(ask)));
+
+  const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [toConnectError(answer.reason)] : []));
+  expect(failures.map(({ code }) => Code[code])).toEqual(['InvalidArgument']);
+  expect(await campus.seats(section)).toMatchObject({ taken: 63 });
+  // Halved six times until it was alone, and each time the other half was decided at once.
+  expect(await transactionsOf(asks)).toBe(6);
+});
+
+test('two students under one id: the first is answered, and nobody else notices', async () => {
+  const [section = ''] = await campus.sections(1, { capacity: 90 });
+  const asks = Array.from({ length: 40 }, () => askFor(section, Date.now() + PATIENCE_MS));
+  const [one, other] = [asks[10], asks[20]];
+  if (one && other) other.request.registrationId = one.request.registrationId;
+  const engine = engineWith();
+
+  const answers = await Promise.allSettled(asks.map((ask) => engine.register(ask)));
+
+  expect(answers.map(({ status }) => status).indexOf('rejected')).toBe(20);
+  expect(answers[20]).toMatchObject({ reason: { code: Code.AlreadyExists } });
+  expect(await campus.seats(section)).toMatchObject({ taken: 39 });
+  expect(await transactionsOf(asks)).toBe(1);
+});
 
 test('who waits no longer is not decided any more', async () => {
   const [section = ''] = await campus.sections(1, { capacity: 9 });
