@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '#lib/testing';
 import { Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import { type Campus, startCampus } from './campus.ts';
 import { traces } from './traces.ts';
@@ -80,4 +81,24 @@ test('a drop gives back the seat, the copies, and what the schedule says', async
     copies: 0,
     transcript: 0,
   });
+});
+
+test('operators find a saga by student, section and outcome, and read whose it is and which steps it took', async () => {
+  const sections = [await campus.section(), await campus.section({ materials: [await campus.material()] })];
+  const { id } = await campus.register('gita', sections, { buy: true });
+  await campus.settled(id);
+
+  for (const section of sections) {
+    const query = `SectionId = '${section}' and StudentId = 'gita' and Outcome = 'enrolled'`;
+    const found = async () => (await Array.fromAsync(campus.temporal.workflow.list({ query })))[0]?.workflowId;
+    expect(await eventually(found, { what: `the saga of ${section}` })).toBe(`enroll/${id}`);
+  }
+  const saga = campus.temporal.workflow.getHandle(`enroll/${id}`);
+  const [first, second] = sections;
+  const summary = `gita enrolls in CSE-101 (${first}), CSE-101 (${second})`;
+  expect(await (await saga.describe()).staticSummary()).toBe(summary);
+  // As the Web UI asks for what it shows.
+  const { currentDetails } = await saga.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+  const steps = ['reserveSeats', 'chargeTuition', 'reserveMaterials', 'recordEnrollment', 'confirmSeats'];
+  expect(currentDetails.split('\n')).toEqual(steps.map((step) => expect.stringMatching(new RegExp(`✅.*${step}`))));
 });
