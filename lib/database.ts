@@ -15,6 +15,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * Transactions that take longer on purpose say so themselves.
  */
 const STATEMENT_TIMEOUT_MS = 15_000;
+const LIMITS = { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
 /** Statements of one process that are written down in its source: some dozens. */
 const PREPARED_MAX = 200;
 const MIGRATION_LOCK = 7_265_001;
@@ -33,19 +34,24 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** Connections to the database at `url`. @param name tells the pools of one process apart. */
+export function openPool(url: string, name: string, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max, ...LIMITS });
+  // A connection that dies is replaced on its next use, and whoever was using it meets the error in a statement; but without a
+  // listener it would end the process, and the pool listens to idle ones only.
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  measurePool(name, pool);
+  return pool;
+}
+
 /** Opens the database at `url` and brings its tables up to date. */
 export async function openDatabase(
   url: string,
   entities: Entities = [],
   migrations: Migrations = [],
 ): Promise<Database> {
-  const limits = { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, statement_timeout: STATEMENT_TIMEOUT_MS };
-  const pool = new pg.Pool({ connectionString: url, max: POOL_MAX, ...limits });
-  // A connection that dies is replaced on its next use, and whoever was using it meets the error in a statement; but without a
-  // listener it would end the process, and the pool listens to idle ones only.
-  pool.on('error', () => undefined);
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  measurePool('statements', pool);
+  const pool = openPool(url, 'statements', POOL_MAX);
   const orm: MikroORM = new MikroORM({
     clientUrl: url,
     entities,
@@ -54,7 +60,7 @@ export async function openDatabase(
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: POOL_MAX },
     driverOptions: {
-      ...limits,
+      ...LIMITS,
       onPoolCreated: (own: pg.Pool) => {
         measurePool('entities', own);
         own.on('connect', prepareStatements);

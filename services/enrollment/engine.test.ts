@@ -164,3 +164,22 @@ test('a full queue turns further requests away, and serves again when it has emp
   expect(toConnectError(turnedAway)).toMatchObject({ code: Code.ResourceExhausted });
   await engine.register(askFor(section, Date.now() + PATIENCE_MS));
 });
+
+test('a registration is decided while more read than there are connections', async () => {
+  const section = await campus.section();
+  const student = newStudent();
+  const slow = new pg.Client({ connectionString: campus.pool.options.connectionString });
+  await slow.connect();
+  await slow.query('select pg_advisory_lock(1)');
+  const reads = Array.from({ length: 50 }, () => campus.query('select pg_advisory_xact_lock_shared(1)'));
+  const settled = Promise.allSettled(reads);
+  await eventually(() => campus.pool.waitingCount > 0 && campus.pool.idleCount === 0);
+
+  try {
+    const { items } = await campus.register(student, { adds: [section] });
+    expect(items).toMatchObject([{ outcome: Outcome.RESERVED }]);
+  } finally {
+    await slow.end();
+    await settled;
+  }
+});

@@ -20,7 +20,7 @@ import { otherEnrollments, seatsAfter, writeDecided } from './write.ts';
 
 const BATCH_MAX = 1_000;
 /** Two batches of one process would wait for each other's popular sections, and one that grew meanwhile locks each of them once. */
-const IN_FLIGHT_MAX = 1;
+export const IN_FLIGHT_MAX = 1;
 const QUEUE_MAX = 4_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const ATTEMPTS_ALONE_MAX = 3;
@@ -42,7 +42,10 @@ export interface Answer {
 }
 
 export interface EngineOptions {
+  /** For decisions; {@link IN_FLIGHT_MAX} connections are enough. */
   pool: pg.Pool;
+  /** For what only looks, so that it takes no decision's connection; default the same. */
+  reads?: pg.Pool;
   cache: FactsCache;
   head: LogHead;
   /** Requests that may wait; default {@link QUEUE_MAX}. */
@@ -51,12 +54,14 @@ export interface EngineOptions {
 
 export class Engine {
   readonly #pool: pg.Pool;
+  readonly #reads: pg.Pool;
   readonly #cache: FactsCache;
   readonly #head: LogHead;
   readonly #batcher: Batcher<Ask, Answer>;
 
-  constructor({ pool, cache, head, queueMax = QUEUE_MAX }: EngineOptions) {
+  constructor({ pool, reads = pool, cache, head, queueMax = QUEUE_MAX }: EngineOptions) {
     this.#pool = pool;
+    this.#reads = reads;
     this.#cache = cache;
     this.#head = head;
     this.#batcher = new Batcher({
@@ -89,7 +94,7 @@ export class Engine {
 
   /** What `register` would decide now. */
   async validate(request: RegisterRequest, timeoutMs: number): Promise<ValidateResponse['registration']> {
-    return inTransaction(this.#pool, { timeoutMs }, async (query) => {
+    return inTransaction(this.#reads, { timeoutMs }, async (query) => {
       const snapshot = await readSnapshot(query, this.#cache, [request], { lock: false });
       const [decision] = decideAll(snapshot, [request], new Date()).decisions;
       return decision && registrationOf(request, decision, new Date());

@@ -1,8 +1,9 @@
 /** The enrollment service, put together. */
+import { openPool } from '#lib/database';
 import { gauge } from '#lib/metrics';
 import type { ServiceDefinition } from '#lib/service';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
-import { Engine } from './engine.ts';
+import { Engine, IN_FLIGHT_MAX } from './engine.ts';
 import { FactsCache } from './facts.ts';
 import { followers } from './followers.ts';
 import { migrations } from './migrations/all.ts';
@@ -14,13 +15,17 @@ export const enrollment: ServiceDefinition = {
   migrations,
   partlyCheckedMethods: [EnrollmentService.method.registerMany],
   build: (parts) => {
-    const engine = new Engine({ pool: parts.database.pool, cache: new FactsCache(), head: parts.head });
+    const { config, database, head } = parts;
+    // What shows never blocks a decision: reads and sagas cannot take its connection.
+    const pool = openPool(config.databaseUrl, 'decisions', IN_FLIGHT_MAX);
+    const engine = new Engine({ pool, reads: database.pool, cache: new FactsCache(), head });
     gauge('registrar_decision_queue_length', 'Registrations that wait to be decided', () => engine.waiting);
     return {
       services: [EnrollmentService],
       routes: (router) =>
         router.service(EnrollmentService, { ...studentCalls(parts, engine), ...sagaCalls(parts, engine) }),
       followers: followers(parts),
+      stop: () => pool.end(),
     };
   },
 };
