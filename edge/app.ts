@@ -19,6 +19,7 @@ import { waitlistRoutes } from './routes/waitlist.ts';
 import { allSchemas } from './schema/all.ts';
 import { protect } from './security.ts';
 import { traceRequests } from './trace.ts';
+import { answerUnreadableBytes, answerUnreadableUrl } from './unreadable.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 /** Longer than any answer may take (`Prefer: wait`), so that only a client that dawdles meets it. */
@@ -48,6 +49,10 @@ export async function buildApp(parts: EdgeParts): Promise<FastifyInstance> {
     childLoggerFactory: (shared) => shared,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    frameworkErrors: answerUnreadableUrl,
+    clientErrorHandler: answerUnreadableBytes,
+    // What comes on an open connection while the edge ends is answered, and the connection ends with it.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     trustProxy: config.trustProxy,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },

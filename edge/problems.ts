@@ -1,12 +1,13 @@
 /** The one place where errors become answers: RFC 9457 problems, which never show a stack, SQL, or another's text. */
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
 import { QueueFull } from '#lib/batcher';
 import { type Refusal, refusalOf } from '#lib/refusal';
 import { InvalidToken } from '#lib/token';
 import { traceId } from '#lib/trace';
 import { DependencyFailure, notFound, notPermitted, Problem, RETRY_AFTER_SECONDS, unavailable } from './problem.ts';
-import { PROBLEM_TYPE } from './schema/elements.ts';
+import { PROBLEM_TYPE, type Problem as ProblemBody } from './schema/elements.ts';
 
 const FIELDS_MAX = 20;
 
@@ -16,12 +17,14 @@ const titles: Record<number, string> = {
   403: 'Not permitted',
   404: 'Not found',
   405: 'Method not allowed',
+  408: 'Too slow',
   409: 'Conflict',
   412: 'Changed meanwhile',
   413: 'Too large',
   415: 'Unsupported media type',
   422: 'A rule says no',
   429: 'Too many requests',
+  431: 'Too large',
   500: 'Something went wrong here',
   503: 'Unavailable for the moment',
 };
@@ -34,26 +37,29 @@ export function answerProblems(app: FastifyInstance): void {
   );
 }
 
-function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error);
   if (problem.status === 500) request.log.error({ err: error, route: request.routeOptions.url }, 'request failed');
-  const { retryAfterSeconds, ...extra } = problem.options;
+  const { retryAfterSeconds } = problem.options;
   if (retryAfterSeconds !== undefined && !reply.hasHeader('retry-after'))
     reply.header('retry-after', retryAfterSeconds);
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+  return reply.code(problem.status).type(PROBLEM_TYPE).send(bodyOf(problem));
+}
+
+/** A problem as RFC 9457 writes it. */
+export function bodyOf({ status, code, message, options }: Problem): Static<typeof ProblemBody> {
+  const { retryAfterSeconds, ...extra } = options;
   const id = traceId();
-  return reply
-    .code(problem.status)
-    .type(PROBLEM_TYPE)
-    .send({
-      type: `/problems/${problem.code}`,
-      title: titles[problem.status] ?? 'Problem',
-      status: problem.status,
-      detail: problem.message,
-      code: problem.code,
-      ...extra,
-      ...(id ? { traceId: id } : {}),
-    });
+  return {
+    type: `/problems/${code}`,
+    title: titles[status] ?? 'Problem',
+    status,
+    detail: message,
+    code,
+    ...extra,
+    ...(id ? { traceId: id } : {}),
+  };
 }
 
 export function toProblem(error: unknown): Problem {

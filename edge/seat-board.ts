@@ -4,7 +4,7 @@ import type { Logger } from '#lib/log';
 import type { Views } from '#views/reader';
 import { SectionView } from '#views/section';
 import { NO_TOKEN } from '#views/token';
-import { Problem } from './problem.ts';
+import { Problem, unavailable } from './problem.ts';
 import { readAt } from './read-views.ts';
 import { sectionOf } from './section.ts';
 
@@ -41,6 +41,7 @@ export class SeatBoard {
   readonly #logger: Logger;
   readonly #watchers = new Set<Watcher>();
   #polling: Promise<void> | undefined;
+  #closed = false;
 
   constructor(views: Views, logger: Logger) {
     this.#views = views;
@@ -53,6 +54,7 @@ export class SeatBoard {
    *   what was counted in the same moment may be, since counts are whole.
    */
   watch(ids: readonly string[], afterMs: number): Readable {
+    if (this.#closed) throw unavailable('edge');
     if (this.#watchers.size >= STREAMS_MAX) {
       throw new Problem(503, 'edge-busy', 'Too many people are watching.', { retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
@@ -64,7 +66,9 @@ export class SeatBoard {
     return stream;
   }
 
+  /** Ends every stream, and begins no new one. */
   close(): void {
+    this.#closed = true;
     for (const { stream } of this.#watchers) stream.push(null);
     this.#watchers.clear();
   }

@@ -9,9 +9,8 @@ const PREFLIGHT_SECONDS = 600;
 
 /** @param origins that may call from a browser; none means only our own. */
 export async function protect(app: FastifyInstance, origins: string[]): Promise<void> {
-  const headers = securityHeaders();
   app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(headers);
+    reply.headers(securityHeaders);
     done();
   });
   if (origins.length === 0) return;
@@ -25,7 +24,9 @@ export async function protect(app: FastifyInstance, origins: string[]): Promise<
 }
 
 /** The same for every answer, so helmet is asked once: for each request it would put them together anew. */
-function securityHeaders(): OutgoingHttpHeaders {
+export const securityHeaders: Readonly<OutgoingHttpHeaders> = askHelmet();
+
+function askHelmet(): OutgoingHttpHeaders {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
   const tell = helmet({
