@@ -105,7 +105,7 @@ export class LogHead {
   readonly #waiting = new Set<() => void>();
   #position = 0n;
   #timer: NodeJS.Timeout | undefined;
-  #heardOthersAtMs = 0;
+  #heardOthersAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(query: Query) {
     this.#query = query;
@@ -154,12 +154,12 @@ export class LogHead {
   }
 
   #pollMs(): number {
-    return Date.now() - this.#heardOthersAtMs < ALONE_AFTER_MS ? POLL_MS : POLL_ALONE_MS;
+    return performance.now() - this.#heardOthersAtMs < ALONE_AFTER_MS ? POLL_MS : POLL_ALONE_MS;
   }
 
   #hear(position: bigint): void {
     // What this process commits it knows already.
-    if (position > this.#position) this.#heardOthersAtMs = Date.now();
+    if (position > this.#position) this.#heardOthersAtMs = performance.now();
     this.advance(position);
   }
 }

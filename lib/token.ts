@@ -146,10 +146,10 @@ export class TokenVerifier {
   }
 
   #askForKeys(): Promise<void> {
-    if (this.#verifyAccessToken && Date.now() - this.#askedAtMs < KEYS_PAUSE_MS) return Promise.resolve();
+    if (this.#verifyAccessToken && performance.now() - this.#askedAtMs < KEYS_PAUSE_MS) return Promise.resolve();
     this.#asking ??= this.#fetchKeys()
       .then(({ keys }) => {
-        this.#askedAtMs = Date.now();
+        this.#askedAtMs = performance.now();
         this.#verifyAccessToken = new Map(keys.map((key) => [key.kid ?? '', accessTokenVerifier(key)]));
         this.#verifyByHeader.clear();
       })

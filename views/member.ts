@@ -105,9 +105,10 @@ export class Member {
 
   async #poll(): Promise<void> {
     const gapMs = this.#answers ? POLL_GAP_MS : LOST_POLL_GAP_MS;
-    const pauseMs = this.#polledAtMs + gapMs - Date.now();
+    // By a clock that nobody sets back.
+    const pauseMs = this.#polledAtMs + gapMs - performance.now();
     if (pauseMs > 0) await sleep(pauseMs);
-    this.#polledAtMs = Date.now();
+    this.#polledAtMs = performance.now();
     if (this.#closed) return;
     try {
       this.#learn(await Promise.race([this.#ask(), noAnswer()]));

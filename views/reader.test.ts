@@ -1,5 +1,5 @@
 import { raw } from '@mikro-orm/postgresql';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { eventually } from '#lib/testing';
 import { REPLICAS, type ReadingTest, startReading } from './reader.testing.ts';
 import { ViewBehind } from './reader.ts';
@@ -63,6 +63,15 @@ test('a read waits for the projector, but not for ever', async () => {
 
   await expect(reading.look(parseToken(`enrollment:${reading.position + 1n}`))).rejects.toBeInstanceOf(ViewBehind);
   await expect(reading.look(parseToken('billing:1'))).rejects.toBeInstanceOf(ViewBehind);
+});
+
+test('reads go on when the clock is set back', async () => {
+  vi.useFakeTimers({ now: Date.now() - 60 * 60 * 1_000, toFake: ['Date'] });
+  try {
+    await reading.readYourWrites(3);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('a read that a standby ends for its replay is made on another one', async () => {

@@ -55,7 +55,7 @@ export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOption
 
   return {
     read: async (token, body) => {
-      const reading = { token, startedAtMs: Date.now(), failed: new Set<Member>() };
+      const reading = { token, startedAtMs: performance.now(), failed: new Set<Member>() };
       for (let attempt = 1; ; attempt++) {
         const member = await rotation.choose(reading);
         try {

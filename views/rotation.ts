@@ -74,7 +74,7 @@ export class Rotation {
    */
   async choose({ token, startedAtMs, failed }: Reading): Promise<Member> {
     for (;;) {
-      const waitedMs = Date.now() - startedAtMs;
+      const waitedMs = performance.now() - startedAtMs;
       const serving = this.#serving().filter((replica) => !failed.has(replica));
       const ready = serving.filter((replica) => replica.hasReached(token));
       const replica = ready[this.#turn++ % ready.length];
@@ -124,7 +124,7 @@ export class Rotation {
 
   #lagOf(member: Member): { bytes: number; seconds: number } | undefined {
     if (member.lsn === undefined) return undefined;
-    return this.#lag.lagOf(member.lsn, Date.now());
+    return this.#lag.lagOf(member.lsn, performance.now());
   }
 
   /** Until somebody answered a new poll, or the time is over. */
@@ -146,7 +146,7 @@ export class Rotation {
   async #poll(member: Member): Promise<void> {
     await member.poll();
     if (member === this.#primary && member.answers && member.lsn !== undefined)
-      this.#lag.sample(member.lsn, Date.now());
+      this.#lag.sample(member.lsn, performance.now());
   }
 
   #measure(): void {
