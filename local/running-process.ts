@@ -94,13 +94,18 @@ export function send(pid: number, signal: NodeJS.Signals): void {
 /** Sends a signal to a process and everything it started, parents first. */
 export function signalTree(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
+  for (const one of treeOf(pid)) send(one, signal);
+}
+
+/** The numbers of a process and of everything it started, parents first. */
+export function treeOf(pid: number): number[] {
   const parents = parentsByPid();
   const tree = [pid];
   // A loop over a growing list: each process appends its own children.
   for (const parent of tree) {
     for (const [child, of] of parents) if (of === parent) tree.push(child);
   }
-  for (const one of tree) send(one, signal);
+  return tree;
 }
 
 function parentsByPid(): Map<number, number> {

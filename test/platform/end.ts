@@ -46,7 +46,7 @@ export function end(running: () => Campus, replace: (next: Campus) => void): voi
 }
 
 /** Every process of the platform, as written down in its data folder. */
-function processesIn(dataFolder: string): RunningProcess[] {
+export function processesIn(dataFolder: string): RunningProcess[] {
   return ['run', 'postgres', 'temporal'].flatMap((name) =>
     readdirSync(join(dataFolder, name))
       .filter((file) => file.endsWith('.pid'))
@@ -55,7 +55,7 @@ function processesIn(dataFolder: string): RunningProcess[] {
 }
 
 /** Every port that the platform has told of. */
-function portsOf({ platform }: Campus): number[] {
+export function portsOf({ platform }: Campus): number[] {
   const { parts, primaryUrl, replicaUrls, temporalAddress, temporalUiUrl = [] } = platform.record;
   const urls = [primaryUrl, ...replicaUrls, `tcp://${temporalAddress}`].concat(temporalUiUrl);
   const own = parts.flatMap(({ name, address, metricsUrl }) =>
