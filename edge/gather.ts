@@ -26,28 +26,52 @@ const batchSize = new Histogram({
   buckets: [1, 4, 16, 64, 128, 256],
 });
 
-/** Answers what enrollment decided about one registration. @throws DependencyFailure */
+interface Asked {
+  entry: Entry;
+  /** Of the process's own clock. */
+  deadlineAtMs: number;
+}
+
+/** Answers what enrollment decided about one registration, within its deadline. @throws DependencyFailure */
 export type Register = (entry: MessageInitShape<typeof EntrySchema>) => Promise<RegisterResponse>;
 
-export function gatherRegistrations(enrollment: Client<typeof EnrollmentService>): Register {
-  const batcher = new Batcher<Entry, RegisterResponse>({
+export function gatherRegistrations(
+  enrollment: Client<typeof EnrollmentService>,
+  timeoutMs = COMMAND_TIMEOUT_MS,
+): Register {
+  const batcher = new Batcher<Asked, RegisterResponse>({
     batchMax: BATCH_MAX,
     inFlightMax: IN_FLIGHT_MAX,
     queueMax: QUEUE_MAX,
     onBatch: (size) => batchSize.observe(size),
-    run: async (entries) => {
-      const { answers } = await enrollment.registerMany({ entries }, { timeoutMs: COMMAND_TIMEOUT_MS });
-      return answers.map(resultOf);
-    },
+    run: (asked) => send(enrollment, asked),
   });
   gauge('registrar_edge_registrations_waiting', 'Registrations that wait to be sent', () => batcher.waiting);
   return async (entry) => {
     try {
-      return await batcher.submit(create(EntrySchema, entry));
+      return await batcher.submit({ entry: create(EntrySchema, entry), deadlineAtMs: performance.now() + timeoutMs });
     } catch (error) {
       throw new DependencyFailure('enrollment', error);
     }
   };
+}
+
+/** Those whose time went by while they waited behind others are not sent: nobody waits for them any more. */
+async function send(
+  enrollment: Client<typeof EnrollmentService>,
+  asked: Asked[],
+): Promise<(RegisterResponse | Error)[]> {
+  const now = performance.now();
+  const timely = asked.filter(({ deadlineAtMs }) => deadlineAtMs > now);
+  if (timely.length === 0) return asked.map(tooLate);
+  const timeoutMs = Math.ceil(Math.max(...timely.map(({ deadlineAtMs }) => deadlineAtMs)) - now);
+  const { answers } = await enrollment.registerMany({ entries: timely.map(({ entry }) => entry) }, { timeoutMs });
+  const answered = new Map(timely.map((one, index) => [one, answers[index]]));
+  return asked.map((one) => (answered.has(one) ? resultOf(present('enrollment', answered.get(one))) : tooLate()));
+}
+
+function tooLate(): Error {
+  return new ConnectError('it waited to be sent for too long', Code.DeadlineExceeded);
 }
 
 function resultOf({ result }: Answer): RegisterResponse | Error {
