@@ -7,7 +7,7 @@ import { measurePool } from '#lib/metrics';
 import { entities } from './all.ts';
 import type { Member } from './member.ts';
 import { ReplicaDriver, readingOn } from './replica-driver.ts';
-import { isBroken, ViewsAway } from './replica-error.ts';
+import { isBroken, isTooSlow, ViewsAway } from './replica-error.ts';
 import { type MemberState, Rotation } from './rotation.ts';
 import type { ConsistencyToken } from './token.ts';
 
@@ -62,6 +62,7 @@ export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOption
           const number = rotation.members.indexOf(member);
           return await readingOn(number, () => body(orm.em.fork(), (service) => member.asOf(service)));
         } catch (error) {
+          if (isTooSlow(error)) throw new ViewsAway(error);
           if (!isBroken(error)) throw error;
           rotation.broke(member, error);
           reading.failed.add(member);

@@ -11,7 +11,7 @@ export class ViewBehind extends Error {
   }
 }
 
-/** None of the databases can be read now: try again later. */
+/** None of the databases answers this now: try again later. */
 export class ViewsAway extends Error {
   readonly retryAfterSeconds = 2;
 
@@ -21,6 +21,8 @@ export class ViewsAway extends Error {
   }
 }
 
+/** The database ended what took too long. */
+const TIMEOUT = '57014';
 /** A standby ended the query, because it was in the way of what it replays. */
 const CONFLICT = '40001';
 /** Of this process's connections, or of what a server has (53), none is left for now. */
@@ -30,6 +32,11 @@ const SERVER_FULL = /^53/;
 /** Whether a read that failed so may succeed elsewhere. */
 export function isBroken(error: unknown): boolean {
   return codeOf(error) === CONFLICT || isAway(error);
+}
+
+/** Whether a read took all its time: another database would not be faster. */
+export function isTooSlow(error: unknown): boolean {
+  return codeOf(error) === TIMEOUT;
 }
 
 /** Whether the database itself is lost, with every read on it; one that is only busy goes on answering those. */
