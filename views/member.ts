@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { ServiceName } from '#lib/config';
 import type { Logger } from '#lib/log';
-import type { ConsistencyToken } from './token.ts';
+import { type ConsistencyToken, isReached } from './token.ts';
 
 /** A database that hangs is lost after the pause between polls and this. */
 const POLL_TIMEOUT_MS = 600;
@@ -63,7 +63,7 @@ export class Member {
 
   /** Whether it is known to show at least this; it may show more by now. */
   hasReached(token: ConsistencyToken): boolean {
-    return [...token].every(([service, position]) => (this.#known?.positions.get(service) ?? 0n) >= position);
+    return isReached(token, this.#known?.positions ?? new Map());
   }
 
   asOf(service: ServiceName): Date | undefined {

@@ -65,6 +65,24 @@ test('a read waits for the projector, but not for ever', async () => {
   await expect(reading.look(parseToken('billing:1'))).rejects.toBeInstanceOf(ViewBehind);
 });
 
+test('views that a rebuild empties under a read do not show it that nothing is there', async () => {
+  const { token } = await reading.write();
+  const seen: number[] = [];
+  const read = reading.views.read(token, async (em) => {
+    if (seen.length === 0) await reading.empty();
+    const terms = await eventually(async () => {
+      const found = await em.fork().find(TermView, {});
+      return found.length === 0 && found;
+    });
+    seen.push(terms.length);
+    return terms;
+  });
+
+  await expect(read).rejects.toBeInstanceOf(ViewBehind);
+  expect(seen).toContain(0);
+  await reading.refill();
+});
+
 test('reads go on when the clock is set back', async () => {
   vi.useFakeTimers({ now: Date.now() - 60 * 60 * 1_000, toFake: ['Date'] });
   try {

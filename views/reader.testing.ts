@@ -17,6 +17,8 @@ export const REPLICAS = ['replica-1', 'replica-2'] as const;
 /** A member comes back after its restart and its recovery. */
 const STATES_TIMEOUT_MS = 40_000;
 
+const INSERT_TERM = "insert into terms values ('T1', 'Fall', 'UTC', '', '', 0, 1)";
+
 /** Starts a primary and two replicas, which a test may pause and kill. */
 export async function startReading(): Promise<ReadingTest> {
   const folder = await mkdtemp(join(tmpdir(), 'registrar-views-'));
@@ -24,7 +26,7 @@ export async function startReading(): Promise<ReadingTest> {
   await createDatabases(cluster, ['views']);
   const database = await openDatabase(cluster.url('views'), [], migrations);
   await database.query("insert into checkpoints (source, position) values ('enrollment', 0)");
-  await database.query("insert into terms values ('T1', 'Fall', 'UTC', '', '', 0, 1)");
+  await database.query(INSERT_TERM);
   const views = await openViews({
     primaryUrl: cluster.url('views'),
     replicaUrls: REPLICAS.map((member) => cluster.url('views', member)),
@@ -63,6 +65,20 @@ export class ReadingTest {
       await query('update terms set credits_max = $1', [this.position]);
     });
     return { token: parseToken(`enrollment:${this.position}`), credits: Number(this.position) };
+  }
+
+  /** As a rebuild begins. */
+  async empty(): Promise<void> {
+    await inTransaction(this.database.pool, { timeoutMs: undefined }, async (query) => {
+      await query('update checkpoints set position = 0');
+      await query('delete from terms');
+    });
+  }
+
+  /** As a rebuild ends. */
+  async refill(): Promise<void> {
+    await this.database.query(INSERT_TERM);
+    await this.write();
   }
 
   /** What a reader sees, and on which member. */

@@ -9,7 +9,7 @@ import type { Member } from './member.ts';
 import { ReplicaDriver, readingOn } from './replica-driver.ts';
 import { isBroken, isTooSlow, ViewsAway } from './replica-error.ts';
 import { type MemberState, Rotation } from './rotation.ts';
-import type { ConsistencyToken } from './token.ts';
+import { type ConsistencyToken, isReached } from './token.ts';
 
 export { ViewBehind, ViewsAway } from './replica-error.ts';
 export type { MemberState } from './rotation.ts';
@@ -58,15 +58,17 @@ export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOption
       const reading = { token, startedAtMs: performance.now(), failed: new Set<Member>() };
       for (let attempt = 1; ; attempt++) {
         const member = await rotation.choose(reading);
+        const number = rotation.members.indexOf(member);
         try {
-          const number = rotation.members.indexOf(member);
-          return await readingOn(number, () => body(orm.em.fork(), (service) => member.asOf(service)));
+          const seen = await readingOn(number, () => body(orm.em.fork(), (service) => member.asOf(service)));
+          if (token.size === 0 || (await readingOn(number, () => shows(orm.em.fork(), token)))) return seen;
+          await member.poll();
         } catch (error) {
           if (isTooSlow(error)) throw new ViewsAway(error);
           if (!isBroken(error)) throw error;
           rotation.broke(member, error);
           reading.failed.add(member);
-          if (attempt === ATTEMPTS_MAX) throw new ViewsAway(error);
+          if (attempt >= ATTEMPTS_MAX) throw new ViewsAway(error);
         }
       }
     },
@@ -77,6 +79,13 @@ export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOption
       await orm.close(true);
     },
   };
+}
+
+/** Whether a database still shows this: what was heard of it is older than what was read, and a rebuild sets it back to nothing. */
+async function shows(em: EntityManager, token: ConsistencyToken): Promise<boolean> {
+  const rows = await em.execute<{ source: string; position: string }[]>('select source, position from checkpoints');
+  const positions = new Map(rows.map(({ source, position }) => [source, BigInt(position)]));
+  return isReached(token, positions);
 }
 
 function openOrm({ members }: Rotation): MikroORM {

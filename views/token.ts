@@ -30,3 +30,8 @@ export function parseToken(text: string | undefined): ConsistencyToken {
   }
   return token;
 }
+
+/** Whether a database that has applied so much shows what the token names. */
+export function isReached(token: ConsistencyToken, positions: ReadonlyMap<string, bigint>): boolean {
+  return [...token].every(([service, position]) => (positions.get(service) ?? 0n) >= position);
+}
