@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { services } from '#lib/config';
+import { eventually } from '#lib/testing';
 import { type Person, type PlatformUnderTest, startEdge, startPlatform } from './platform.testing.ts';
 
 const ORIGIN = 'https://register.campus.example';
@@ -171,12 +173,16 @@ test('what no route takes is a problem too', async () => {
 
 test('it is alive, and ready with every dependency named', async () => {
   expect((await platform.ask({ url: '/healthz' })).json()).toEqual({ status: 'ok' });
-  const ready = await platform.ask({ url: '/readyz' });
+  // Each dependency has a second to answer; a busy machine may need more than one look.
+  const isReady = async () => {
+    const answer = await platform.ask({ url: '/readyz' });
+    return answer.json().status === 'ready' && answer;
+  };
+  const ready = await eventually(isReady, { what: 'everything being up' });
   expect(ready.statusCode).toBe(200);
-  expect(ready.json().status).toBe('ready');
   expect(ready.json().dependencies.map(({ name }: { name: string }) => name)).toEqual([
-    ...['identity', 'catalog', 'enrollment', 'billing', 'bookstore', 'records', 'projector'],
-    ...['views', 'temporal'],
+    ...services,
+    ...['projector', 'views', 'temporal'],
   ]);
 });
 

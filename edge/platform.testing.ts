@@ -10,7 +10,6 @@ import type { Role } from '#lib/caller';
 import type { Clients } from '#lib/clients';
 import { type PeerName, readConfig, services as serviceNames } from '#lib/config';
 import { createLogger } from '#lib/log';
-import type { ServiceDefinition } from '#lib/service';
 import {
   clientsOf,
   eventually,
@@ -28,12 +27,7 @@ import type { Money } from '#proto/money/v1/money';
 import { openViews } from '#views/reader';
 import { buildProvider } from '../local/provider/app.ts';
 import { createBook } from '../local/provider/schema.ts';
-import { billing } from '../services/billing/billing.ts';
-import { bookstore } from '../services/bookstore/bookstore.ts';
-import { catalog } from '../services/catalog/catalog.ts';
-import { enrollment } from '../services/enrollment/enrollment.ts';
-import { identity } from '../services/identity/identity.ts';
-import { records } from '../services/records/records.ts';
+import { definitions } from '../test/definitions.ts';
 import { projector } from '../views/projection.ts';
 import { buildApp } from './app.ts';
 import { openSagas } from './sagas.ts';
@@ -42,9 +36,6 @@ export const PASSWORD = 'registrar-demo';
 
 /** Where no service answers. */
 const NOBODY = '127.0.0.1:9';
-
-/** In the order in which they need each other. */
-const definitions: ServiceDefinition[] = [identity, catalog, records, enrollment, bookstore, billing, projector];
 
 export interface Person {
   id: string;
@@ -70,7 +61,7 @@ export async function startPlatform(environment: Record<string, string> = {}): P
   const provider = await startProvider();
   const addresses: Record<string, string> = { PAYMENT_PROVIDER_URL: provider.url };
   const viewsUrl = await freshServiceDatabase(projector);
-  for (const definition of definitions) {
+  for (const definition of [...definitions.values(), projector]) {
     const databaseUrl = definition === projector ? viewsUrl : await freshServiceDatabase(definition);
     const service = await startForTest(definition, {
       ...addresses,

@@ -1,7 +1,7 @@
 /** What every process is told from outside. The only file that reads the environment. */
 
-/** A new service is one line here. */
-export const services = ['identity', 'catalog', 'enrollment', 'billing', 'bookstore', 'records'] as const;
+/** A new service is one word here, after those that it follows. */
+export const services = ['identity', 'catalog', 'enrollment', 'bookstore', 'billing', 'records'] as const;
 export type ServiceName = (typeof services)[number];
 
 /** Processes that are not services of `services/`; they follow logs, run sagas, or face the outside. */

@@ -19,30 +19,15 @@ import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { buildProvider } from '../local/provider/app.ts';
 import { createBook } from '../local/provider/schema.ts';
-import { billing } from '../services/billing/billing.ts';
-import { bookstore } from '../services/bookstore/bookstore.ts';
-import { catalog } from '../services/catalog/catalog.ts';
-import { enrollment } from '../services/enrollment/enrollment.ts';
-import { identity } from '../services/identity/identity.ts';
-import { records } from '../services/records/records.ts';
 import { type Activities, createActivities } from '../workflows/activities.ts';
 import { starter } from '../workflows/saga-starter.ts';
 import { startWorker } from '../workflows/saga-worker.ts';
 import { logThrough } from '../workflows/temporal-log.ts';
+import { definitions } from './definitions.ts';
 
 const TERM = 'T1';
 const SETTLE_TIMEOUT_MS = 60_000;
 const USD = (amount: number) => ({ amount: BigInt(amount), currency: 'USD' });
-
-/** Whoever is followed comes before who follows. */
-const definitions: Record<ServiceName, ServiceDefinition> = {
-  identity,
-  catalog,
-  enrollment,
-  bookstore,
-  billing,
-  records,
-};
 
 export interface CampusOptions {
   /** Wraps the real activities, to make them fail or run twice. */
@@ -174,9 +159,11 @@ export class Campus {
   /** Starts a stopped service again: on its database and where the others know it. Answers when they reach it. */
   async startService(name: ServiceName): Promise<void> {
     const { config } = this.#running(name).parts;
+    const definition = definitions.get(name);
+    if (!definition) throw new Error(`there is no service ${name}`);
     const port = new URL(`http://${this.addresses[name]?.[0]}`).port;
     const own = { DATABASE_URL: config.databaseUrl, PORT: port };
-    this.services[name] = await startForTest(definitions[name], { ...this.environment, ...own });
+    this.services[name] = await startForTest(definition, { ...this.environment, ...own });
     const reached = () =>
       this.clients
         .of(Health, name)
@@ -227,7 +214,7 @@ export async function startCampus(options: CampusOptions = {}): Promise<Campus> 
     return service;
   }
 
-  for (const definition of Object.values(definitions)) await start(definition);
+  for (const definition of definitions.values()) await start(definition);
   if (!options.without?.includes('starter')) await start(starter);
   if (!options.without?.includes('worker')) stops.push(await startSagas(addresses, { ...options, environment }));
 
