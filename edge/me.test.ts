@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BillingService } from '#proto/billing/v1/service';
-import { type Person, type PlatformUnderTest, publishSections, startPlatform } from './platform.testing.ts';
+import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { type Person, type PlatformUnderTest, publishSections, startEdge, startPlatform } from './platform.testing.ts';
+
+const DEMO_CARD = 'tok_ok';
 
 let platform: PlatformUnderTest;
 let sectionId: string;
 let termId: string;
 
 beforeAll(async () => {
-  platform = await startPlatform();
+  platform = await startPlatform({ PAYMENT_METHOD_DEFAULT: DEMO_CARD });
   [sectionId = ''] = await publishSections(platform, [{}]);
   termId = String(sectionId.split('-')[0]);
   const refunds = [{ until: '2099-12-31', percent: 100 }];
@@ -62,6 +65,31 @@ test('a student sees what a registration cost, on it and on the account, page by
     cursor = `&cursor=${page.nextCursor}`;
   }
   expect(paged).toEqual(account.items);
+});
+
+test('a registration that names no card is paid with the configured one, and without one with none', async () => {
+  const addresses = { ENROLLMENT_ADDRESS: String(platform.services.get('enrollment')?.address) };
+  const views = { VIEWS_DATABASE_URL: String(platform.services.get('projector')?.parts.config.databaseUrl) };
+  const unconfigured = await startEdge({ ...addresses, ...views });
+  const cardOf = async ({ ask }: Pick<PlatformUnderTest, 'ask'>, card: { paymentMethod?: string }) => {
+    const registrationId = randomUUID();
+    const payload = { adds: [{ sectionId }], ...card };
+    await ask({
+      method: 'PUT',
+      url: `/v1/registrations/${registrationId}`,
+      payload,
+      as: { id: `student-${randomUUID()}`, roles: ['student'] },
+    });
+    const enrollment = platform.clients.of(EnrollmentService, 'enrollment');
+    return (await enrollment.getRegistration({ registrationId })).registration?.paymentMethod;
+  };
+  try {
+    expect(await cardOf(platform, {})).toBe(DEMO_CARD);
+    expect(await cardOf(platform, { paymentMethod: 'tok_declined' })).toBe('tok_declined');
+    expect(await cardOf(unconfigured, {})).toBe('');
+  } finally {
+    await unconfigured.stop();
+  }
 });
 
 test('one student’s account and schedule show nothing of another’s', async () => {

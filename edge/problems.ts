@@ -111,7 +111,7 @@ function saying({ additionalProperty, missingProperty, allowedValues }: AjvParam
 }
 
 /** Rules whose "no" is about what happened meanwhile, rather than about what was asked. */
-const conflicts = new Set(['registration-ended', 'material-reserved']);
+const conflicts = new Set(['registration-ended', 'drop-in-progress', 'material-reserved']);
 
 function ofDependency(dependency: string, cause: unknown): Problem {
   if (cause instanceof Problem) return cause;

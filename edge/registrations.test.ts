@@ -4,14 +4,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { encodeCursor } from './page.ts';
-import { type Person, type PlatformUnderTest, publishSections, startEdge, startPlatform } from './platform.testing.ts';
-
-const DEMO_CARD = 'tok_ok';
+import { type Person, type PlatformUnderTest, publishSections, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
 
 beforeAll(async () => {
-  platform = await startPlatform({ PAYMENT_METHOD_DEFAULT: DEMO_CARD });
+  platform = await startPlatform();
 });
 afterAll(() => platform.stop());
 
@@ -121,27 +119,6 @@ test('one who would wait hears the end, and is told that the wait was granted', 
   const repeated = await put(anna, { adds: [{ sectionId }] }, { id });
   expect(repeated.statusCode).toBe(200);
   expect(repeated.json()).toMatchObject({ status: 'completed', items: [{ outcome: 'enrolled' }] });
-});
-
-test('a registration that names no card is paid with the configured one, and without one with none', async () => {
-  const sectionId = await section();
-  const addresses = { ENROLLMENT_ADDRESS: String(platform.services.get('enrollment')?.address) };
-  const views = { VIEWS_DATABASE_URL: String(platform.services.get('projector')?.parts.config.databaseUrl) };
-  const unconfigured = await startEdge({ ...addresses, ...views });
-  const cardOf = async ({ ask }: Pick<PlatformUnderTest, 'ask'>, card: { paymentMethod?: string }) => {
-    const registrationId = randomUUID();
-    const payload = { adds: [{ sectionId }], ...card };
-    await ask({ method: 'PUT', url: `/v1/registrations/${registrationId}`, payload, as: student() });
-    const enrollment = platform.clients.of(EnrollmentService, 'enrollment');
-    return (await enrollment.getRegistration({ registrationId })).registration?.paymentMethod;
-  };
-  try {
-    expect(await cardOf(platform, {})).toBe(DEMO_CARD);
-    expect(await cardOf(platform, { paymentMethod: 'tok_declined' })).toBe('tok_declined');
-    expect(await cardOf(unconfigured, {})).toBe('');
-  } finally {
-    await unconfigured.stop();
-  }
 });
 
 test('staff register for a student whom they name, a student for nobody else', async () => {
@@ -269,6 +246,10 @@ test('a pending registration can be cancelled, an ended one cannot', async () =>
   const late = await cancel(completed.headers.location);
   expect(late.statusCode).toBe(409);
   expect(late.json()).toMatchObject({ code: 'registration-ended', reason: 'registration-ended' });
+  const drop = await put(anna, { drops: [second] });
+  const undropped = await cancel(drop.headers.location);
+  expect(undropped.statusCode).toBe(409);
+  expect(undropped.json()).toMatchObject({ code: 'drop-in-progress', detail: expect.stringContaining('drop') });
 });
 
 test('one who waits for a seat sees the place in the line, and may leave it', async () => {

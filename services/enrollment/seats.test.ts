@@ -40,7 +40,8 @@ describe('each step twice', () => {
   test('reserving changes nothing, since the seats were reserved when they were decided', async () => {
     const { section, student, registrationId } = await pending();
 
-    for (let n = 0; n < 2; n++) await campus.client().reserveSeats({ registrationId });
+    for (let n = 0; n < 2; n++)
+      expect(await campus.client().reserveSeats({ registrationId })).toMatchObject({ confirmed: false });
 
     expect(await campus.places(student)).toEqual({ [section]: 'reserved' });
     expect(await campus.told(registrationId)).toEqual(['RegistrationDecided']);
@@ -114,11 +115,11 @@ describe('a step out of its order', () => {
     expect(await campus.seats(section)).toMatchObject({ taken: 0 });
   });
 
-  test('releasing after the confirmation takes nobody’s seat away', async () => {
+  test('releasing after the confirmation is refused, and takes nobody’s seat away', async () => {
     const { section, student, registrationId } = await pending();
     await campus.client().confirmSeats({ registrationId });
 
-    await campus.client().releaseSeats({ registrationId, reason: 'outage' });
+    expect(await reasonOf(campus.client().releaseSeats({ registrationId, reason: 'outage' }))).toBe('confirmed');
 
     expect(await campus.places(student)).toEqual({ [section]: 'enrolled' });
     expect(await campus.registration(registrationId)).toMatchObject({ status: Status.COMPLETED, reason: '' });
@@ -163,6 +164,23 @@ describe('a cancellation', () => {
       expect(await reasonOf(cancel(student, registrationId))).toBe('registration-ended');
     }
     expect(await campus.places(confirmed.student)).toEqual({ [confirmed.section]: 'enrolled' });
+  });
+
+  test.each([
+    ['nothing else', false],
+    ['adds that are confirmed', true],
+  ])('while drops are settled, beside %s, is refused for what it is', async (_what, hasAdds) => {
+    const { section: old, student, registrationId: enrolledBy } = await pending();
+    await campus.client().confirmSeats({ registrationId: enrolledBy });
+    const adds = hasAdds ? [await campus.section()] : [];
+    const { id: registrationId } = await campus.register(student, { adds, drops: [old] });
+    if (hasAdds) await campus.client().confirmSeats({ registrationId });
+
+    expect(await reasonOf(cancel(student, registrationId))).toBe('drop-in-progress');
+    expect(await campus.registration(registrationId)).toMatchObject({ status: Status.PENDING });
+
+    await campus.client().finishDrops({ registrationId });
+    expect(await reasonOf(cancel(student, registrationId))).toBe('registration-ended');
   });
 });
 

@@ -140,10 +140,17 @@ export async function finishDrops(query: Query, locked: Locked, cause: Cause): P
   return settle(query, { ...locked, dropsState: 'finished' }, { cause, enrollments: [] });
 }
 
-/** @throws Refusal `registration-ended` */
+/** @throws Refusal `registration-ended` or `drop-in-progress` */
 export async function requestCancellation(query: Query, locked: Locked, cause: Cause): Promise<NewEvent[]> {
-  const { registration, addsState, cancelRequested } = locked;
+  const { registration, addsState, dropsState, cancelRequested } = locked;
   if (addsState !== 'reserved') {
+    if (dropsState === 'open') {
+      throw new Refusal(
+        'drop-in-progress',
+        'What is left of this registration is a drop that is being settled; a drop cannot be cancelled.',
+        'Wait until it has ended. To take the section again, register for it again.',
+      );
+    }
     throw new Refusal(
       'registration-ended',
       'This registration has ended; there is nothing left to cancel.',
