@@ -20,10 +20,15 @@ export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof
       requireRole(context, 'system', 'staff');
       const wanted = new Set(request.types);
       let after = request.afterPosition;
+      // Whoever is far behind learns it before the first page.
+      head.advance(await headPosition(query));
+      yield { headPosition: head.position };
       while (!context.signal.aborted) {
+        const known = head.position;
         const events = await readEvents(query, { after, limit: PAGE_MAX, types: request.types });
         const last = events.at(-1)?.position;
         if (last !== undefined) head.advance(last);
+        else if (known > after) head.moveBack(await headPosition(query));
         yield { events, headPosition: head.position };
         after = last ?? after;
         if (isFlood(events, wanted))

@@ -122,6 +122,11 @@ export class LogHead {
     for (const wake of this.#waiting) wake();
   }
 
+  /** Tells that the log has lost its end, as a failover may: nobody is woken for what is no longer there. */
+  moveBack(position: bigint): void {
+    this.#position = position;
+  }
+
   /** Resolves when the head is beyond `position`, after `timeoutMs`, or when the signal aborts. */
   async waitBeyond(position: bigint, timeoutMs: number, signal: AbortSignal): Promise<void> {
     if (this.#position > position || signal.aborted) return;
