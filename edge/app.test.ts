@@ -201,6 +201,8 @@ test('staff see every instance with its address, the databases and Temporal', as
       }),
     );
   }
+  const edge = { service: 'edge', address: expect.stringMatching(/^127\.0\.0\.1:\d+$/), state: 'serving' };
+  expect(servers).toContainEqual({ ...edge, since: expect.any(String), load: expect.any(Number) });
   expect(databases[0]).toMatchObject({ role: 'primary', state: 'serving', address: expect.stringMatching(/:\d+$/) });
   expect(temporal).toMatchObject({ state: 'serving' });
   expect((await platform.ask({ url: '/v1/system/servers', as: student })).statusCode).toBe(403);

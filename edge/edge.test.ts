@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { readConfig, services as serviceNames } from '#lib/config';
-import { eventually } from '#lib/testing';
+import { eventually, tokenOf } from '#lib/testing';
 import { type RunningEdge, startEdge } from './edge.ts';
 import { PASSWORD, type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform.testing.ts';
 
@@ -63,6 +63,19 @@ test('a student logs in and registers over real HTTP', async () => {
     const metrics = await (await fetch(`http://127.0.0.1:${edge.metricsPort}/metrics`)).text();
     expect(metrics).toMatch(/registrar_edge_batch_size_count [1-9]/);
     expect(metrics).toContain('method="PUT /v1/registrations/:id",code="202"');
+  } finally {
+    await edge.stop();
+  }
+});
+
+test('an edge is on the list of servers, at the address where it listens', async () => {
+  const edge = await start();
+  try {
+    const headers = { authorization: `Bearer ${await tokenOf('registrar', 'staff')}` };
+    const answer = await fetch(`http://${edge.address}/v1/system/servers`, { headers });
+    const { servers } = (await answer.json()) as { servers: object[] }; // as the contract says
+
+    expect(servers).toContainEqual(expect.objectContaining({ service: 'edge', address: edge.address }));
   } finally {
     await edge.stop();
   }

@@ -4,7 +4,7 @@ import { type Dependency, dependencyCheck } from '../dependencies.ts';
 import type { EdgeParts } from '../parts.ts';
 import { answers, ref } from '../schema/elements.ts';
 import { Alive, Readiness, Servers } from '../schema/system.ts';
-import { listServers } from '../servers.ts';
+import { listServers, ownServer } from '../servers.ts';
 
 const tags = ['system'];
 /** Who watches asks often, and must always hear the truth. */
@@ -12,6 +12,7 @@ const watched = { access: 'public', rateLimit: false } as const;
 
 export const systemRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, parts) => {
   const checkDependencies = dependencyCheck(parts);
+  const own = ownServer(app, parts.config);
   let draining = false;
   app.addHook('preClose', async () => {
     draining = true;
@@ -59,7 +60,7 @@ export const systemRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, pa
       const [servers, dependencies] = await Promise.all([listServers(parts), checkDependencies()]);
       const isUp = dependencies.some(({ name, status }) => name === 'temporal' && status === 'up');
       return {
-        servers,
+        servers: [...servers, own()],
         databases: parts.views.replicas().map(({ lagSeconds, lagBytes, ...member }) => ({
           ...member,
           lagSeconds: lagSeconds ?? null,

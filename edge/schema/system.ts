@@ -46,7 +46,7 @@ const Member = Type.Object(
 
 export const Servers = Type.Object(
   {
-    servers: Type.Array(ref(Server)),
+    servers: Type.Array(ref(Server), { description: 'of several edges, the one that answers' }),
     databases: Type.Array(ref(Member), { description: 'that the edge reads' }),
     temporal: Type.Object({ address: Type.String(), state: word(['serving', 'unreachable']) }),
   },
