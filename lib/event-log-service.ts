@@ -6,7 +6,8 @@ import { requireRole } from './caller.ts';
 import type { Query } from './database.ts';
 import { headPosition, type LogHead, readEvents } from './event-log.ts';
 
-const PAGE_MAX = 500;
+/** Whichever comes first. */
+const PAGE = { limit: 500, bytesMax: 4 * 1024 * 1024 };
 const PAGE_DEFAULT = 100;
 const HEARTBEAT_MS = 1_000;
 /** So many events that a follower does not read are a flood: it is told of the next ones a little later, together. */
@@ -25,7 +26,7 @@ export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof
       yield { headPosition: head.position };
       while (!context.signal.aborted) {
         const known = head.position;
-        const events = await readEvents(query, { after, limit: PAGE_MAX, types: request.types });
+        const events = await readEvents(query, { ...PAGE, after, types: request.types });
         const last = events.at(-1)?.position;
         if (last !== undefined) head.advance(last);
         else if (known > after) head.moveBack(await headPosition(query));
@@ -33,14 +34,19 @@ export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof
         after = last ?? after;
         if (isFlood(events, wanted))
           await sleep(FLOOD_PAUSE_MS, undefined, { signal: context.signal }).catch(() => undefined);
-        if (events.length < PAGE_MAX) await head.waitBeyond(after, HEARTBEAT_MS, context.signal);
+        if (events.length < PAGE.limit) await head.waitBeyond(after, HEARTBEAT_MS, context.signal);
       }
     },
 
     async readEvents(request, context) {
       requireRole(context, 'system', 'staff');
-      const limit = Math.min(request.limit || PAGE_DEFAULT, PAGE_MAX);
-      const events = await readEvents(query, { after: request.afterPosition, limit, subject: request.subject });
+      const limit = Math.min(request.limit || PAGE_DEFAULT, PAGE.limit);
+      const events = await readEvents(query, {
+        ...PAGE,
+        after: request.afterPosition,
+        limit,
+        subject: request.subject,
+      });
       return { events, headPosition: await headPosition(query) };
     },
   };

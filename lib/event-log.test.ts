@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, inTransaction, openDatabase, type Query } from './database.ts';
-import { append, headPosition, LogHead, type NewEvent, readEvents } from './event-log.ts';
+import { append, EVENT_BYTES_MAX, headPosition, LogHead, type NewEvent, readEvents } from './event-log.ts';
 import { eventually, freshDatabase } from './testing.ts';
 
 const WRITERS = 8;
@@ -105,6 +105,36 @@ test('events of types that nobody asked for come in their place without their co
 
   expect(page.map(({ position }) => position)).toEqual([before + 1n, last]);
   expect(page.map(({ json }) => json === '')).toEqual([true, false]);
+});
+
+test('a page ends with the event that fills it, and has one at least', async () => {
+  const before = await headPosition(database.query);
+  const sized = (bytes: number) => ({ ...event('ann'), json: JSON.stringify({ text: 'é'.repeat(bytes / 2) }) });
+  await append(database.query, [sized(300), sized(100), sized(100), sized(100)]);
+
+  const pageAfter = async (after: bigint, types: string[] = []) => {
+    const page = await readEvents(database.query, { after, limit: 9, bytesMax: 200, types });
+    return page.map(({ position }) => position - before);
+  };
+
+  expect(await pageAfter(before)).toEqual([1n]);
+  expect(await pageAfter(before + 1n)).toEqual([2n, 3n]);
+  expect(await pageAfter(before, ['test.Other'])).toEqual([1n, 2n, 3n, 4n]);
+});
+
+test('an event that nobody could receive is refused, and with it what it tells of', async () => {
+  const before = await headPosition(database.query);
+  await database.query('create table told (n integer)');
+  const json = JSON.stringify({ text: 'x'.repeat(EVENT_BYTES_MAX) });
+
+  const appended = inTransaction(database.pool, { timeoutMs: undefined }, async (query) => {
+    await query('insert into told values (1)');
+    return append(query, [event('ann'), { ...event('ben'), json }]);
+  });
+
+  await expect(appended).rejects.toThrow('test.Happened of ben has more than 4194304 bytes');
+  expect(await database.query('select from told')).toEqual([]);
+  expect(await headPosition(database.query)).toBe(before);
 });
 
 test('who waits for the head is woken by what another instance appends', async () => {

@@ -15,6 +15,9 @@ const POLL_MS = 75;
 const POLL_ALONE_MS = 500;
 const ALONE_AFTER_MS = 10_000;
 
+/** Of an event's JSON. Some hundred times what the largest has; a page and one more of these are half of what a message may have. */
+export const EVENT_BYTES_MAX = 4 * 1024 * 1024;
+
 /** A fact about to be appended. */
 export interface NewEvent {
   type: string;
@@ -42,8 +45,13 @@ export function newEvent<D extends DescMessage>(
 /**
  * Appends events; must be the last statement of its transaction, so that the head is locked for as short as can be.
  * @returns the position of the last one.
+ * @throws RangeError for an event of more than {@link EVENT_BYTES_MAX}: whoever follows could never pass it.
  */
 export async function append(query: Query, events: NewEvent[]): Promise<bigint> {
+  for (const { type, subject, json } of events) {
+    if (Buffer.byteLength(json) > EVENT_BYTES_MAX)
+      throw new RangeError(`${type} of ${subject} has more than ${EVENT_BYTES_MAX} bytes: nobody could receive it`);
+  }
   const [row] = await query<{ last: string }>(
     `with head as (update event_head set position = position + $1 returning position),
      appended as (
@@ -75,15 +83,24 @@ interface Page {
   subject?: string;
   /** Events of other types come without their JSON; none means all with it. */
   types?: readonly string[];
+  /** It ends with the event whose JSON reaches this, of all that it has; where it is absent, after `limit` events only. */
+  bytesMax?: number;
 }
 
 /** Events after a position, oldest first. */
-export async function readEvents(query: Query, { after, limit, subject, types = [] }: Page): Promise<Event[]> {
+export async function readEvents(query: Query, page: Page): Promise<Event[]> {
+  const { after, limit, subject, types = [], bytesMax } = page;
   const rows = await query<Omit<NewEvent, 'json'> & { position: string; at: Date; json: string }>(
-    `select position, at, type, subject, actor, traceparent,
-       case when $4::text[] is null or type = any($4) then data::text else '' end as json
-     from events where position > $1 and ($3::text is null or subject = $3) order by position limit $2`,
-    [after, limit, subject || null, types.length > 0 ? types : null],
+    `with listed as (
+       select position, at, type, subject, actor, traceparent,
+         case when $4::text[] is null or type = any($4) then data::text else '' end as json
+       from events where position > $1 and ($3::text is null or subject = $3) order by position limit $2
+     ), measured as (
+       select *, sum(octet_length(json)) over (order by position) - octet_length(json) as bytes_before from listed
+     )
+     select position, at, type, subject, actor, traceparent, json from measured
+     where $5::bigint is null or bytes_before < $5 order by position`,
+    [after, limit, subject || null, types.length > 0 ? types : null, bytesMax ?? null],
   );
   return rows.map((row) =>
     create(EventSchema, { ...row, position: BigInt(row.position), at: timestampFromDate(row.at) }),

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { type Event, EventLogService } from '#proto/eventlog/v1/service';
 import { bare, happen } from './bare.testing.ts';
 import { type Database, openDatabase, type Query } from './database.ts';
+import { append } from './event-log.ts';
 import { Follower } from './follower.ts';
 import {
   clientsOf,
@@ -13,6 +14,8 @@ import {
   type ServiceUnderTest,
   startForTest,
 } from './testing.ts';
+
+const EVENT = { type: 'test.Happened', subject: '', actor: 'tester', traceparent: '', json: '{}' };
 
 let source: ServiceUnderTest;
 let own: Database;
@@ -96,6 +99,29 @@ test('a long log is applied in batches, each event once', async () => {
 
   expect(await seen()).toEqual(subjects);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(500);
+});
+
+test('events that are large together are followed to the last one', async () => {
+  const json = JSON.stringify({ text: 'x'.repeat(1024 * 1024) });
+  const events = Array.from({ length: 20 }, (_, n) => ({ ...EVENT, subject: String(n), json }));
+  await append(source.parts.database.query, events);
+  follow();
+  await reached(20n);
+
+  expect(await seen()).toEqual(events.map(({ subject }) => subject));
+});
+
+test('a follower that cannot receive the next event says so, and how much it lacks', async () => {
+  await happen(source, 'a');
+  const { query } = source.parts.database;
+  await query(
+    `insert into events select 2, now(), 'test.Happened', 'b', '', '', to_json(repeat('x', 17 * 1024 * 1024))`,
+  );
+  await query('update event_head set position = 2');
+  const follower = follow();
+
+  await eventually(() => warnings.some((line) => /"level":50.*larger than max/.test(line)), { what: 'an error' });
+  expect(follower.lag.head).toBe(2n);
 });
 
 test('a follower whose connection is killed between applying and storing its position applies once', async () => {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DescMessage, fromJson, type MessageShape } from '@bufbuild/protobuf';
-import type { Client } from '@connectrpc/connect';
+import { type Client, Code, ConnectError } from '@connectrpc/connect';
 import type pg from 'pg';
 import type { Event, EventLogService } from '#proto/eventlog/v1/service';
 import { inTransaction, type Query, queryOf } from './database.ts';
@@ -97,9 +97,7 @@ export class Follower {
         await this.#follow();
       } catch (error) {
         if (signal.aborted) return;
-        // Two instances that follow for one database take turns this way.
-        const level = error instanceof CheckpointMoved ? 'debug' : 'warn';
-        logger[level]({ source, position: String(this.#position), reason: String(error) }, 'following again');
+        logger[levelOf(error)]({ source, position: String(this.#position), reason: String(error) }, 'following again');
       }
       pauseMs = this.#position > before ? RECONNECT_FIRST_MS : Math.min(pauseMs * 2, RECONNECT_MAX_MS);
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
@@ -161,6 +159,13 @@ export class Follower {
     });
     this.#position = last;
   }
+}
+
+function levelOf(error: unknown): 'debug' | 'warn' | 'error' {
+  // Two instances that follow for one database take turns this way.
+  if (error instanceof CheckpointMoved) return 'debug';
+  // A page that is too large stays so, until somebody looks into it.
+  return error instanceof ConnectError && error.code === Code.ResourceExhausted ? 'error' : 'warn';
 }
 
 interface FollowFrom {

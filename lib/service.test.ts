@@ -139,3 +139,9 @@ test.each([
     rawMessage: expect.stringMatching(/^subject: /),
   });
 });
+
+test('a request that is larger than any that is meant to be sent is not read to its end', async () => {
+  const service = await start();
+  const reading = service.client(EventLogService).readEvents({ subject: 'x'.repeat(9 * 1024 * 1024) });
+  await expect(reading).rejects.toMatchObject({ code: Code.ResourceExhausted });
+});

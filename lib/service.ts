@@ -30,6 +30,8 @@ import { reflect } from './reflection.ts';
 import { readJwk, serviceTokens, TokenVerifier } from './token.ts';
 import { startTracing } from './trace.ts';
 
+/** Twice what the longest registrations have that the edge gathers into one call; 500 courses described at length have less, too. */
+const REQUEST_BYTES_MAX = 8 * 1024 * 1024;
 const DRAIN_MS = 10_000;
 const DATABASE_WAIT_MS = 30_000;
 const DATABASE_RETRY_MS = 250;
@@ -157,6 +159,7 @@ async function listen(definition: ServiceDefinition, parts: Parts, own: ServiceP
       authenticated(verifier, [...(definition.publicMethods ?? []), KeyService.method.getKeys]),
       textsChecked(definition.partlyCheckedMethods),
     ],
+    readMaxBytes: REQUEST_BYTES_MAX,
     // Callers are as near as the database: compressing costs more than it saves.
     acceptCompression: [],
     shutdownTimeoutMs: DRAIN_MS,
