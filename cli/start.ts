@@ -1,10 +1,8 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { ProcessName } from '#lib/config';
 import { PlatformError } from '../local/failure.ts';
 import { type Platform, startPlatform } from '../local/platform.ts';
-import { loadCampus } from './campus/load.ts';
+import { loadCampusOnce } from './campus/load.ts';
 import { connect } from './connect.ts';
 import { dataOption } from './data-option.ts';
 import { reportFailure } from './failure-report.ts';
@@ -64,7 +62,7 @@ async function serveUntil(
   progress: Progress,
 ): Promise<void> {
   try {
-    await firstStart(platform);
+    await firstStart(platform, progress);
     const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
     progress.say(`${addressTable(platform.record)}\n\nReady in ${seconds} s. Ctrl-C stops everything.`);
     if (!ending.aborted) await new Promise((resolve) => ending.addEventListener('abort', resolve, { once: true }));
@@ -75,17 +73,14 @@ async function serveUntil(
   progress.say('Everything has stopped; the data is kept.');
 }
 
-/** What a new platform gets before it is shown; the mark is set last, so that an interrupted one is done again. */
-async function firstStart(platform: Platform): Promise<void> {
-  const mark = join(platform.record.dataFolder, 'campus-loaded');
-  if (existsSync(mark)) return;
+/** What a new platform gets before it is shown. */
+async function firstStart(platform: Platform, progress: Progress): Promise<void> {
   const clients = await connect(platform.record);
   try {
-    await loadCampus(clients);
+    await loadCampusOnce(clients, () => progress.show('Loading the demo campus'));
   } finally {
     clients.close();
   }
-  writeFileSync(mark, '');
 }
 
 /** Aborted by Ctrl-C, `kill` or a closed terminal. A second, later signal ends at once; the guards end the rest. */

@@ -1,12 +1,12 @@
 /** docker-compose.yml against the code: every process is there, told exactly what it reads, watched, and free to be scaled. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parse } from 'yaml';
-import { type ProcessName, variables, variablesOf } from '#lib/config';
+import { type ProcessName, services, variables, variablesOf } from '#lib/config';
 import { startForTest } from '#lib/testing';
 import { databaseNames, entryOf, processNames, scalable } from '../local/part.ts';
 import { searchAttributes } from '../local/temporal.ts';
@@ -126,6 +126,20 @@ test('Temporal gets the search attributes that sagas are found by', () => {
   const script = read('local/containers/temporal.sh');
   for (const [name, type] of Object.entries(searchAttributes))
     expect(script).toContain(`--name ${name} --type ${type}`);
+});
+
+test('the demo campus is loaded once, when all that keep a part of it serve', () => {
+  const { command = [], depends_on } = named('campus');
+  const [tool = '', keyFile, ...peers] = command;
+  expect(existsSync(join(checkout, tool))).toBe(true);
+  expect(keyFile).toBe(environmentOf('identity').SERVICE_KEY_FILE);
+  expect(peers).toEqual(Object.keys(depends_on ?? {}).map((name) => `${name}=${name}:8080`));
+  for (const { condition } of Object.values(depends_on ?? {})) expect(condition).toBe('service_healthy');
+  expect(named('campus')).toMatchObject({ image: 'registrar:local', restart: 'on-failure:10' });
+});
+
+test('every service of services/ is among the processes', () => {
+  expect(readdirSync(join(checkout, 'services')).sort()).toEqual([...services].sort());
 });
 
 test('the image gets what processes run, and no tests, history or installed packages', () => {

@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { Clients } from '#lib/clients';
 import type { ServiceDefinition } from '#lib/service';
 import { clientsOf, type ServiceUnderTest, startForTest } from '#lib/testing';
@@ -11,8 +14,9 @@ import { bookstore } from '../../services/bookstore/bookstore.ts';
 import { catalog } from '../../services/catalog/catalog.ts';
 import { identity } from '../../services/identity/identity.ts';
 import { buildCampus } from './campus.ts';
-import { loadCampus } from './load.ts';
+import { loadCampus, loadCampusOnce } from './load.ts';
 
+const tool = join(import.meta.dirname, '..', '..', 'tools', 'load-campus.ts');
 const campus = buildCampus();
 const running: ServiceUnderTest[] = [];
 let clients: Clients;
@@ -25,13 +29,15 @@ beforeAll(async () => {
   };
   // Nobody registers here, so the bookstore needs no enrollment to follow.
   const store = await start(bookstore, { ENROLLMENT_ADDRESS: '127.0.0.1:9' });
-  clients = clientsOf({
+  const addresses = {
     bookstore: [store],
     billing: [await start(billing, { BOOKSTORE_ADDRESS: store })],
     catalog: [await start(catalog)],
     identity: [await start(identity)],
-  });
-  await loadCampus(clients);
+  };
+  clients = clientsOf(addresses);
+  const peers = Object.entries(addresses).map(([name, [address]]) => `${name}=${address}`);
+  await promisify(execFile)(process.execPath, [tool, inject('serviceKeyFile'), ...peers]);
 });
 afterAll(async () => {
   clients.close();
@@ -42,7 +48,7 @@ function heads(): bigint[] {
   return running.map((service) => service.parts.head.position);
 }
 
-test('everything of the campus is there, and a student can log in', async () => {
+test('what containers run loads everything of the campus, and a student can log in', async () => {
   const lastSection = campus.sections.at(-1)?.id ?? '';
   const { section } = await clients.of(CatalogService, 'catalog').getSection({ sectionId: lastSection });
   expect(section).toEqual(campus.sections.at(-1));
@@ -59,6 +65,14 @@ test('loading again changes nothing', async () => {
   const before = heads();
   await loadCampus(clients);
   expect(heads()).toEqual(before);
+});
+
+test('loading it once leaves alone what the registrar has changed since', async () => {
+  const catalogClient = clients.of(CatalogService, 'catalog');
+  const section = campus.sections[0] ?? expect.fail('the campus has no section');
+  await catalogClient.putSections({ sections: [{ ...section, capacity: 7 }] });
+  await loadCampusOnce(clients);
+  expect((await catalogClient.getSection({ sectionId: section.id })).section?.capacity).toBe(7);
 });
 
 test('loading again leaves alone what the bookstore has changed meanwhile', async () => {

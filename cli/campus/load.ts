@@ -21,6 +21,25 @@ export async function loadCampus(clients: Clients): Promise<void> {
   await loadCatalog(clients, campus);
 }
 
+/** Loads it unless it is there: what a registrar has changed since stays. @param onLoad told before it takes its seconds. */
+export async function loadCampusOnce(clients: Clients, onLoad?: () => void): Promise<void> {
+  if (await isLoaded(clients)) return;
+  onLoad?.();
+  await loadCampus(clients);
+}
+
+/** What is loaded last is there. */
+async function isLoaded(clients: Clients): Promise<boolean> {
+  const sectionId = buildCampus().sections.at(-1)?.id ?? '';
+  try {
+    await clients.of(CatalogService, 'catalog').getSection({ sectionId }, call);
+    return true;
+  } catch (failure) {
+    if (failure instanceof ConnectError && failure.code === Code.NotFound) return false;
+    throw failure;
+  }
+}
+
 async function loadAccounts(clients: Clients, { accounts }: Campus): Promise<void> {
   const identity = clients.of(IdentityService, 'identity');
   for (const batch of batchesOf(accounts)) await identity.putAccounts({ accounts: batch }, call);
