@@ -13,6 +13,7 @@ import { TermView } from '#views/term';
 import { accountOf } from '../account.ts';
 import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
 import { callerOf } from '../auth.ts';
+import { currentTerm } from '../current-term.ts';
 import { CURRENCY_DEFAULT } from '../money.ts';
 import { decodeInstantCursor, isText, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
@@ -143,11 +144,10 @@ function creditsOf(items: ScheduleAnswer['items']): number {
     .reduce((sum, { section }) => sum + section.course.credits, 0);
 }
 
-/** In the term that runs, else the next one, else the last one; null where there is none. */
+/** In the current term; null where there is none. */
 async function standingOf(em: EntityManager, asOf: AsOf, studentId: string): Promise<MeAnswer['standing']> {
   const terms = await em.find(TermView, {}, { orderBy: { startsOn: 'asc', id: 'asc' } });
-  const today = new Date().toISOString().slice(0, 10);
-  const term = terms.find(({ endsOn }) => endsOn >= today) ?? terms.at(-1);
+  const term = currentTerm(terms, new Date());
   if (!term) return null;
   const { credits, asOf: knownAt } = await scheduleOf(em, asOf, studentId, term.id);
   return {

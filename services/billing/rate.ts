@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import type { Query } from '#lib/database';
+import { dateIn } from '#lib/local-date';
 import { type TuitionRate as TuitionRateMessage, TuitionRateSchema } from '#proto/billing/v1/billing';
 
 const STEPS_MAX = 50;
@@ -98,10 +99,4 @@ function isTimeZone(name: string): boolean {
     if (error instanceof RangeError) return false;
     throw error;
   }
-}
-
-function dateIn(timeZone: string, at: Date): string {
-  const format = new Intl.DateTimeFormat('en', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' });
-  const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
-  return `${parts.year}-${parts.month}-${parts.day}`;
 }
