@@ -163,15 +163,22 @@ function arrayOfTexts(texts: string[]): string {
   return `{${texts.map((text) => `"${text.search(QUOTED) < 0 ? text : text.replace(QUOTED, '\\$&')}"`).join(',')}}`;
 }
 
-/**
- * Runs `body` in one READ COMMITTED transaction on a connection of its own.
- * @param options.timeoutMs longest any one statement may take; the database ends it, so a caller's deadline reaches it.
- * @param options.byKey every row is looked up by a key: plans use indexes, whatever the statistics say of a table that was empty a
- * minute ago and fills with thousands of rows a second.
- */
+interface Limits {
+  /** Longest any one statement may take; the database ends it, so a caller's deadline reaches it. */
+  timeoutMs: number | undefined;
+  /**
+   * Every row is looked up by a key: plans use indexes, whatever the statistics say of a table that was empty a minute ago and fills with
+   * thousands of rows a second.
+   */
+  byKey?: boolean;
+  /** The commit does not wait for the disk. A crash of Postgres may lose the last of these transactions: each whole, the newest first. */
+  mayBeLost?: boolean;
+}
+
+/** Runs `body` in one READ COMMITTED transaction on a connection of its own. */
 export async function inTransaction<T>(
   pool: pg.Pool,
-  options: { timeoutMs: number | undefined; byKey?: boolean },
+  options: Limits,
   body: (query: Query, client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();
@@ -192,9 +199,13 @@ export async function inTransaction<T>(
 }
 
 /** One round trip for all of it. The number is ours, so it may stand in the text. */
-function beginWith({ timeoutMs, byKey }: { timeoutMs: number | undefined; byKey?: boolean }): string {
-  const limit = timeoutMs === undefined ? [] : [limitStatements(timeoutMs)];
-  return ['begin', ...limit, ...(byKey ? ['set local enable_seqscan = off'] : [])].join('; ');
+function beginWith({ timeoutMs, byKey, mayBeLost }: Limits): string {
+  return [
+    'begin',
+    ...(timeoutMs === undefined ? [] : [limitStatements(timeoutMs)]),
+    ...(byKey ? ['set local enable_seqscan = off'] : []),
+    ...(mayBeLost ? ['set local synchronous_commit = off'] : []),
+  ].join('; ');
 }
 
 /** SQL that ends each later statement of this transaction after `timeoutMs`. */

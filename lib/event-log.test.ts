@@ -137,6 +137,17 @@ test('an event that nobody could receive is refused, and with it what it tells o
   expect(await headPosition(database.query)).toBe(before);
 });
 
+test('a transaction that may be lost may not be once it appends: others are told of it', async () => {
+  const commits = await inTransaction(database.pool, { timeoutMs: undefined, mayBeLost: true }, async (query) => {
+    const [before] = await query('show synchronous_commit');
+    await append(query, [event('ann')]);
+    const [after] = await query('show synchronous_commit');
+    return [before, after];
+  });
+
+  expect(commits).toEqual([{ synchronous_commit: 'off' }, { synchronous_commit: 'on' }]);
+});
+
 test('who waits for the head is woken by what another instance appends', async () => {
   const position = await headPosition(database.query);
   const head = new LogHead(database.query);

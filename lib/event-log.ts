@@ -43,7 +43,8 @@ export function newEvent<D extends DescMessage>(
 }
 
 /**
- * Appends events; must be the last statement of its transaction, so that the head is locked for as short as can be.
+ * Appends events; must be the last statement of its transaction, so that the head is locked for as short as can be. Its commit waits for
+ * the disk, whatever was said when it began: others are told of these events.
  * @returns the position of the last one.
  * @throws RangeError for an event of more than {@link EVENT_BYTES_MAX}: whoever follows could never pass it.
  */
@@ -61,7 +62,7 @@ export async function append(query: Query, events: NewEvent[]): Promise<bigint> 
          unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), json_array_elements($6::json)
        ) with ordinality as e (type, subject, actor, traceparent, data, n)
      )
-     select position as last from head`,
+     select position as last, set_config('synchronous_commit', null, true) from head`,
     [
       events.length,
       events.map((event) => event.type),

@@ -148,7 +148,9 @@ export class Follower {
     if (events.some(({ position }, index) => position !== this.#position + BigInt(index) + 1n))
       throw new Error(`a gap in the log of ${options.source} after ${this.#position}`);
     if ('deliver' in options) await options.deliver(events, this.#stopping.signal);
-    await inTransaction(options.pool, { timeoutMs: STATEMENT_TIMEOUT_MS }, async (query) => {
+    // A crash that takes away what was applied takes its position, too: it is applied again.
+    const limits = { timeoutMs: STATEMENT_TIMEOUT_MS, mayBeLost: 'apply' in options };
+    await inTransaction(options.pool, limits, async (query) => {
       // First, so that a second follower waits here and then finds the position moved.
       const moved = await query(
         'update checkpoints set position = $1, at = now() where source = $2 and position = $3 returning source',

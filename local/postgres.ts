@@ -29,6 +29,8 @@ const defaults: Record<string, string> = {
   log_checkpoints: 'off',
   log_line_prefix: '%m [%p] %q%d ',
   wal_level: 'replica',
+  // What a follower applies is committed without waiting for the disk, and replicas see it once it is there.
+  wal_writer_delay: '20ms',
   hot_standby: 'on',
   // A replica that is away must not fill the disk; beyond this it is copied anew at the next start.
   max_slot_wal_keep_size: '1GB',
