@@ -32,15 +32,15 @@ export const chargedOnce: Invariant = {
   // always adds up; and what enrollment says of the registration that was charged is not changed by it.
   looksTwice: true,
   look: (audited, tally) =>
-    inSnapshots(audited, ['enrollment', 'billing'], async ({ enrollment, billing }) => {
+    inSnapshots(audited, ['enrollment', 'billing', 'bookstore'], async ({ enrollment, ...others }) => {
       for await (const page of endedRegistrations(enrollment, audited.settledSeconds)) {
-        const charges = await chargesOf(billing, page);
+        const charges = await chargesOf(others.billing, page);
         for (const registration of page) {
           tally.count(1);
           const [fault] = faultsOfCharge(registration, charges.get(registration.id));
           if (fault) tally.breach(registration.id, fault);
         }
-        await lookAtDrops(billing, page, tally);
+        await lookAtDrops(others, page, tally);
       }
     }),
 };
@@ -107,29 +107,51 @@ function* faultsOfLines(registration: EndedRegistration, { lines, rates }: Charg
   }
 }
 
-/** Each enrolled section that was dropped gave back its share once. One that is still being asked for is I6's. */
-async function lookAtDrops(billing: Query, page: EndedRegistration[], tally: Tally): Promise<void> {
+/**
+ * Each enrolled section that was dropped gave back its share once, and its materials unless the student has them. One that is still being
+ * asked for is I6's.
+ */
+async function lookAtDrops(
+  { billing, bookstore }: Record<'billing' | 'bookstore', Query>,
+  page: EndedRegistration[],
+  tally: Tally,
+): Promise<void> {
   const drops = page.flatMap((registration) =>
     droppedItems(registration).map((dropped) => ({ ...dropped, dropId: registration.id })),
   );
   if (drops.length === 0) return;
+  const issued = await issuedSections(
+    bookstore,
+    drops.map(({ enrolledBy }) => enrolledBy),
+  );
   const rows = await billing<{ dropId: string; sentence: string | null }>(
     `select dropped.drop_id as "dropId", case
        when d.charge_id is null then format('it dropped %s, and no refund was written down', dropped.section_id)
        when d.drop_id <> dropped.drop_id then format('the refund of %s belongs to %s', dropped.section_id, d.drop_id)
-       when d.tuition + d.fee <> (l.tuition + l.fee) * d.percent / 100 or d.materials <> l.materials
+       when d.tuition + d.fee <> (l.tuition + l.fee) * d.percent / 100 or d.materials <> case when dropped.is_issued then 0 else l.materials end
          then format('it gave back %s of %s and %s of materials, which is not %s %%', d.tuition + d.fee, dropped.section_id,
            d.materials, d.percent)
        end as sentence
-     from unnest($1::uuid[], $2::uuid[], $3::text[]) as dropped (drop_id, charge_id, section_id)
+     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[]) as dropped (drop_id, charge_id, section_id, is_issued)
      join charge_lines l on l.registration_id = dropped.charge_id and l.section_id = dropped.section_id
      left join drop_refunds d on d.charge_id = dropped.charge_id and d.section_id = dropped.section_id`,
     [
       drops.map(({ dropId }) => dropId),
       drops.map(({ enrolledBy }) => enrolledBy),
       drops.map(({ sectionId }) => sectionId),
+      drops.map(({ enrolledBy, sectionId }) => issued.has(`${enrolledBy}/${sectionId}`)),
     ],
   );
   tally.count(rows.length);
   for (const { dropId, sentence } of rows) if (sentence) tally.breach(dropId, sentence);
+}
+
+/** Those whose copies were handed over, as `registration/section`. */
+async function issuedSections(bookstore: Query, registrationIds: string[]): Promise<Set<string>> {
+  const rows = await bookstore<{ key: string }>(
+    `select distinct registration_id || '/' || section_id as key from reservation_lines
+     where registration_id = any($1::uuid[]) and state = 'issued'`,
+    [registrationIds],
+  );
+  return new Set(rows.map(({ key }) => key));
 }

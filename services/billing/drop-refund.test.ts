@@ -77,6 +77,17 @@ test.each([
   expect(await told(billing, drop.registrationId)).toEqual(['DropRefunded']);
 });
 
+test('materials that stay with the student stay paid, whatever a repeat says', async () => {
+  const request = await charged();
+  const drop = dropOf(request, atHalf, 'FA26-1');
+  const sections = drop.sections.map((section) => ({ ...section, keepsMaterials: true }));
+
+  await billing.system.refundDrop({ ...drop, sections });
+  await billing.system.refundDrop(drop);
+
+  expect(await refundedOf(request)).toBe(firstAtHalf - firstMaterials);
+});
+
 test('a drop that gives nothing back is told of, and asks the provider for nothing', async () => {
   const request = await charged();
   const drop = dropOf(request, tooLate, 'FA26-2');

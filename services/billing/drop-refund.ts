@@ -10,7 +10,7 @@ import type { Change } from '#lib/change';
 import { queryIn } from '#lib/database';
 import type { AccountEntry } from '#proto/billing/v1/billing';
 import { DropRefundedSchema } from '#proto/billing/v1/events';
-import type { RefundDropRequest } from '#proto/billing/v1/service';
+import type { RefundDropRequest_DroppedSection as DroppedSection, RefundDropRequest } from '#proto/billing/v1/service';
 import { type Charge, ChargeLine, linesOf, lockCharges, messageOf } from './charge.ts';
 import { GatewayUnavailable, patienceOf, type Repayment } from './gateway.ts';
 import { postRefund } from './ledger.ts';
@@ -60,13 +60,14 @@ async function requestRefunds(em: EntityManager, request: RefundDropRequest): Pr
     em,
     sections.map(({ enrolledBy }) => enrolledBy),
   );
-  for (const { sectionId, enrolledBy } of sections) {
+  for (const dropped of sections) {
+    const { enrolledBy } = dropped;
     const charge = charges.get(enrolledBy);
     if (charge && charge.studentId !== studentId) {
       throw new ConnectError('the section was charged to another student', Code.InvalidArgument);
     }
     if (charge?.status === 'requested') throw new GatewayUnavailable(`charge ${enrolledBy} is not decided yet`);
-    if (charge?.status === 'charged') await requestRefund(em, { charge, sectionId, dropId, droppedAt });
+    if (charge?.status === 'charged') await requestRefund(em, { charge, dropped, dropId, droppedAt });
   }
   await em.flush();
   const open = await openRefunds(em, dropId);
@@ -81,15 +82,17 @@ async function requestRefunds(em: EntityManager, request: RefundDropRequest): Pr
 
 async function requestRefund(
   em: EntityManager,
-  { charge, sectionId, dropId, droppedAt }: { charge: Charge; sectionId: string; dropId: string; droppedAt: Date },
+  { charge, dropped, dropId, droppedAt }: { charge: Charge; dropped: DroppedSection; dropId: string; droppedAt: Date },
 ): Promise<void> {
+  const { sectionId, keepsMaterials } = dropped;
   const { registrationId: chargeId, termId } = charge;
   const line = await em.findOne(ChargeLine, { registrationId: chargeId, sectionId });
   const known = await em.findOne(DropRefund, { chargeId, sectionId });
   if (!line || known) return;
   const rate = await em.findOneOrFail(TuitionRate, termId);
   const percent = rate.percentAt(droppedAt);
-  em.create(DropRefund, { chargeId, sectionId, dropId, percent, ...dropShare(line, percent), status: 'requested' });
+  const share = dropShare(line, percent, keepsMaterials);
+  em.create(DropRefund, { chargeId, sectionId, dropId, percent, ...share, status: 'requested' });
 }
 
 /** Posts what was given back and tells of it, unless another call has. */
@@ -126,7 +129,7 @@ async function settleRefund(em: EntityManager, charge: Charge, refund: DropRefun
   return postRefund(queryIn(em), charge, {
     amounts: refund,
     cause: `drop ${sectionId}`,
-    description: `Dropped ${sectionId}: ${percent} % of tuition and fees, materials in full`,
+    description: `Dropped ${sectionId}: ${percent} % of tuition and fees${refund.materials > 0n ? ', materials in full' : ''}`,
   });
 }
 

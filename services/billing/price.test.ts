@@ -35,7 +35,7 @@ test('nothing of nothing needs no currency', () => {
 });
 
 test('what a drop gives back is rounded down to a minor unit, materials in full', () => {
-  expect(dropShare({ tuition: 101n, fee: 100n, materials: 33n }, 50)).toEqual({
+  expect(dropShare({ tuition: 101n, fee: 100n, materials: 33n }, 50, false)).toEqual({
     tuition: 50n,
     fee: 50n,
     materials: 33n,
@@ -45,16 +45,17 @@ test('what a drop gives back is rounded down to a minor unit, materials in full'
 const money = fc.bigInt({ min: 0n, max: 10n ** 12n });
 const line = fc.record({ tuition: money, fee: money, materials: money });
 
-test('no part of a line is ever given back beyond what it was charged, and all of it at 100 %', () => {
+test('no part of a line is ever given back beyond what it was charged, and all of it at 100 % but for materials that stay', () => {
   fc.assert(
-    fc.property(line, fc.integer({ min: 0, max: 100 }), (charged, percent) => {
-      const back = dropShare(charged, percent);
+    fc.property(line, fc.integer({ min: 0, max: 100 }), fc.boolean(), (charged, percent, keepsMaterials) => {
+      const back = dropShare(charged, percent, keepsMaterials);
       for (const part of ['tuition', 'fee', 'materials'] as const) {
         expect(back[part]).toBeGreaterThanOrEqual(0n);
         expect(back[part]).toBeLessThanOrEqual(charged[part]);
       }
-      expect(totalOf(back) - charged.materials).toBe(((charged.tuition + charged.fee) * BigInt(percent)) / 100n);
-      if (percent === 100) expect(back).toEqual(charged);
+      expect(back.tuition + back.fee).toBe(((charged.tuition + charged.fee) * BigInt(percent)) / 100n);
+      expect(back.materials).toBe(keepsMaterials ? 0n : charged.materials);
+      if (percent === 100) expect(back).toMatchObject({ tuition: charged.tuition, fee: charged.fee });
     }),
   );
 });
@@ -72,7 +73,7 @@ test('however a registration’s sections are dropped, the sum given back never 
         })),
       });
       const { lines, total } = priceOf(request.items, usd(rate), prices);
-      const back = lines.map((priced, index) => dropShare(priced, drops[index]?.[1] ?? 0));
+      const back = lines.map((priced, index) => dropShare(priced, drops[index]?.[1] ?? 0, false));
       expect(totalOf(addUp(lines))).toBe(total);
       expect(totalOf(addUp(back))).toBeLessThanOrEqual(total);
     }),

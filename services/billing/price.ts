@@ -60,13 +60,13 @@ export function addUp(all: readonly Amounts[]): Amounts {
 }
 
 /**
- * What a dropped section gives back: a percentage of tuition and fee together, rounded down to a minor unit, and its materials in full,
- * because the copies go back to the shelf.
+ * What a dropped section gives back: a percentage of tuition and fee together, rounded down to a minor unit, and its materials in full
+ * where the copies went back to the shelf.
  */
-export function dropShare(line: Amounts, percent: number): Amounts {
+export function dropShare(line: Amounts, percent: number, keepsMaterials: boolean): Amounts {
   const both = ((line.tuition + line.fee) * BigInt(percent)) / 100n;
   const tuition = (line.tuition * BigInt(percent)) / 100n;
-  return { tuition, fee: both - tuition, materials: line.materials };
+  return { tuition, fee: both - tuition, materials: keepsMaterials ? 0n : line.materials };
 }
 
 function amountIn(currency: string, money: Amount): bigint {

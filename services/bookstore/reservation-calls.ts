@@ -2,6 +2,7 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { requireRole } from '#lib/caller';
+import type { Change } from '#lib/change';
 import { Refusal } from '#lib/refusal';
 import type { Parts } from '#lib/service';
 import { MaterialsIssuedSchema, MaterialsReleasedSchema, MaterialsReservedSchema } from '#proto/bookstore/v1/events';
@@ -39,18 +40,11 @@ export function reservationCalls({ change }: Parts): ReservationCalls {
 
     async releaseMaterials(request, context) {
       requireRole(context, 'system');
-      const { registrationId, studentId, sectionIds } = request;
-      return change(context, async ({ em, emit }) => {
-        const reservation = await claim(em, request);
-        if (reservation.state === 'closed') return {};
-        const closes = sectionIds.length === 0;
-        if (closes) reservation.state = 'closed';
-        else reservation.releasedSections = [...new Set([...reservation.releasedSections, ...sectionIds])];
-        const lines = await reservedLines(em, registrationId, closes ? undefined : sectionIds);
-        if (lines.length === 0 && !closes) return {};
-        const materials = await moveCopies(em, lines, 'released');
-        emit(MaterialsReleasedSchema, registrationId, { registrationId, studentId, materials: messagesOf(materials) });
-        return {};
+      return change(context, async (within) => {
+        const reservation = await claim(within.em, request);
+        if (reservation.state !== 'closed') await release(within, reservation, request.sectionIds);
+        const issued = await linesThatAre('issued', within.em, request);
+        return { issuedSectionIds: [...new Set(issued.map(({ sectionId }) => sectionId))] };
       });
     },
 
@@ -60,13 +54,13 @@ export function reservationCalls({ change }: Parts): ReservationCalls {
         const lockMode = LockMode.PESSIMISTIC_WRITE;
         const { state, studentId, completed } = await em.findOneOrFail(Reservation, registrationId, { lockMode });
         if (state !== 'closed' && !completed) throw pending();
-        const lines = await reservedLines(em, registrationId);
+        const lines = await linesThatAre('reserved', em, { registrationId });
         if (lines.length > 0) {
           const materials = messagesOf(await moveCopies(em, lines, 'issued'));
           emit(MaterialsIssuedSchema, registrationId, { registrationId, studentId, materials });
           return { materials };
         }
-        const issued = await em.find(ReservationLine, { registrationId, state: 'issued' });
+        const issued = await linesThatAre('issued', em, { registrationId });
         if (issued.length === 0 && state === 'closed') throw released();
         const materials = await lockMaterials(em, quantitiesOf(issued).keys());
         return { materials: messagesOf([...materials.values()]) };
@@ -93,6 +87,18 @@ async function reserveAll(em: EntityManager, quantities: Map<string, number>): P
   return [...materials.values()];
 }
 
+/** Without sections, all of the registration's. */
+async function release({ em, emit }: Change, reservation: Reservation, sectionIds: string[]): Promise<void> {
+  const { registrationId, studentId } = reservation;
+  const closes = sectionIds.length === 0;
+  if (closes) reservation.state = 'closed';
+  else reservation.releasedSections = [...new Set([...reservation.releasedSections, ...sectionIds])];
+  const lines = await linesThatAre('reserved', em, { registrationId, sectionIds });
+  if (lines.length === 0 && !closes) return;
+  const materials = messagesOf(await moveCopies(em, lines, 'released'));
+  emit(MaterialsReleasedSchema, registrationId, { registrationId, studentId, materials });
+}
+
 async function moveCopies(em: EntityManager, lines: ReservationLine[], to: 'released' | 'issued'): Promise<Material[]> {
   const quantities = quantitiesOf(lines);
   const materials = [...(await lockMaterials(em, quantities.keys())).values()];
@@ -105,9 +111,14 @@ async function moveCopies(em: EntityManager, lines: ReservationLine[], to: 'rele
   return materials;
 }
 
-function reservedLines(em: EntityManager, registrationId: string, sectionIds?: string[]): Promise<ReservationLine[]> {
-  const ofSections = sectionIds ? { sectionId: { $in: sectionIds } } : {};
-  return em.find(ReservationLine, { registrationId, state: 'reserved', ...ofSections });
+/** Lines of a registration: of these sections, or of all of them where none is named. */
+function linesThatAre(
+  state: 'reserved' | 'issued',
+  em: EntityManager,
+  { registrationId, sectionIds = [] }: { registrationId: string; sectionIds?: string[] },
+): Promise<ReservationLine[]> {
+  const ofSections = sectionIds.length > 0 ? { sectionId: { $in: sectionIds } } : {};
+  return em.find(ReservationLine, { registrationId, state, ...ofSections });
 }
 
 /** One line a section and material, however often the request names them. @throws INVALID_ARGUMENT */

@@ -199,6 +199,25 @@ test('a drop puts only its section’s copies back, once, and the rest can still
   expect(await eventsOf(request.registrationId)).toEqual(['MaterialsReserved', 'MaterialsReleased', 'MaterialsIssued']);
 });
 
+test('a drop is told which of its sections’ copies the student keeps, and so is each repeat of it', async () => {
+  const books = await Promise.all([material(5), material(5), material(5)]);
+  const request = registration(...books);
+  await reserveAndComplete(request);
+  const early = await system.releaseMaterials({ ...request, sectionIds: ['T1-0'] });
+  await system.issueMaterials(request);
+
+  const drop = { ...request, sectionIds: ['T1-0', 'T1-1'] };
+  const answers = [await system.releaseMaterials(drop), await system.releaseMaterials(drop)];
+
+  expect(early.issuedSectionIds).toEqual([]);
+  expect(answers.map(({ issuedSectionIds }) => issuedSectionIds)).toEqual([['T1-1'], ['T1-1']]);
+  expect(await Promise.all(books.map(copies))).toEqual([
+    [5, 0, 0],
+    [4, 0, 1],
+    [4, 0, 1],
+  ]);
+});
+
 test('a section that was dropped before the reservation arrived gets no copies', async () => {
   const [kept, dropped] = [await material(5), await material(5)];
   const request = registration(kept, dropped);
