@@ -40,7 +40,7 @@ export class Gates {
   /** The real activities, with the gates before them. */
   around(real: Activities): Activities {
     const gated = Object.entries(real).map(([name, activity]) => {
-      const run = activity as (...parameters: unknown[]) => Promise<void>; // all take their input first
+      const run = activity as (...parameters: unknown[]) => Promise<unknown>; // all take their input first
       return [
         name,
         async (input: { registrationId: string }, ...rest: unknown[]) => {
@@ -48,7 +48,7 @@ export class Gates {
           gate?.onReached();
           await gate?.opened;
           try {
-            await run(input, ...rest);
+            return await run(input, ...rest);
           } catch (error) {
             gate?.onFailed(error);
             throw error;

@@ -42,16 +42,17 @@ function troubled(real: Activities): Activities {
   const wrapped = Object.entries(real).map(([name, activity]) => [
     name,
     async (input: { registrationId: string }, ...rest: unknown[]) => {
-      const run = activity as (...parameters: unknown[]) => Promise<void>; // all take their input first
+      const run = activity as (...parameters: unknown[]) => Promise<unknown>; // all take their input first
       const { twice, failing, when } = troubles.get(input.registrationId) ?? {};
       if (failing === name && when === 'before') throw refusal();
-      await run(input, ...rest);
-      if (twice) await run(input, ...rest);
+      const first = await run(input, ...rest);
+      const result = twice ? await run(input, ...rest) : first;
       if (failing === name) throw refusal();
       if (troubles.get(input.registrationId)?.lostOnce === name) {
         troubles.delete(input.registrationId);
         throw new Error('the answer was lost');
       }
+      return result;
     },
   ]);
   return Object.fromEntries(wrapped) as Activities; // the same names

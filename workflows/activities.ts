@@ -24,8 +24,11 @@ export function createActivities(clients: Clients) {
   const records = clients.of(RecordsService, 'records');
 
   return {
-    reserveSeats: ({ registrationId }: EnrollInput) =>
-      call((options) => enrollment.reserveSeats({ registrationId }, options)),
+    /** @returns whether an earlier run of the saga has confirmed them already. */
+    reserveSeats: async ({ registrationId }: EnrollInput): Promise<{ isConfirmed: boolean }> => {
+      const { confirmed } = await ask((options) => enrollment.reserveSeats({ registrationId }, options));
+      return { isConfirmed: confirmed };
+    },
 
     releaseSeats: ({ registrationId }: EnrollInput, reason: string) =>
       call((options) => enrollment.releaseSeats({ registrationId, reason }, options)),
@@ -76,17 +79,26 @@ export function createActivities(clients: Clients) {
       );
     },
 
-    /** Copies are put back under the registration that had them set aside. */
-    returnMaterials: async ({ studentId, items }: DropInput) => {
+    /**
+     * Copies are put back under the registration that had them set aside.
+     * @returns the sections whose copies the student has fetched, and keeps.
+     */
+    returnMaterials: async ({ studentId, items }: DropInput): Promise<string[]> => {
+      const kept: string[] = [];
       for (const { enrolledBy: registrationId, sectionId } of items) {
-        await call((options) =>
+        const { issuedSectionIds } = await ask((options) =>
           bookstore.releaseMaterials({ registrationId, studentId, sectionIds: [sectionId] }, options),
         );
+        kept.push(...issuedSectionIds);
       }
+      return kept;
     },
 
-    refundDrop: ({ registrationId, studentId, items, droppedAt }: DropInput) => {
-      const sections = droppedSectionsOf(items);
+    refundDrop: ({ registrationId, studentId, items, droppedAt }: DropInput, keptSectionIds: string[]) => {
+      const sections = droppedSectionsOf(items).map((section) => ({
+        ...section,
+        keepsMaterials: keptSectionIds.includes(section.sectionId),
+      }));
       return call(
         (options) =>
           billing.refundDrop({ registrationId, studentId, sections, droppedAt: timestampOf(droppedAt) }, options),
@@ -112,11 +124,16 @@ function timestampOf(text: string) {
   return timestampFromDate(new Date(text));
 }
 
+/** A call whose answer the saga has no use for. */
+async function call(send: (options: CallOptions) => Promise<unknown>, timeoutMs?: number): Promise<void> {
+  await ask(send, timeoutMs);
+}
+
 /** One call with a deadline, ended when the activity is cancelled. */
-async function call(send: (options: CallOptions) => Promise<unknown>, timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
+async function ask<T>(send: (options: CallOptions) => Promise<T>, timeoutMs = CALL_TIMEOUT_MS): Promise<T> {
   const context = Context.current();
   try {
-    await send({ timeoutMs, signal: context.cancellationSignal });
+    return await send({ timeoutMs, signal: context.cancellationSignal });
   } catch (error) {
     // Said in Temporal's words, or it counts as one more failed attempt, and the wish is forgotten.
     if (context.cancellationDetails?.cancelRequested) throw new CancelledFailure('the step was cancelled');
@@ -124,14 +141,14 @@ async function call(send: (options: CallOptions) => Promise<unknown>, timeoutMs 
   }
 }
 
-/** What asking again cannot mend. */
+/** What asking again mends only once other code runs. */
 const FAULTS = new Set([Code.InvalidArgument, Code.NotFound, Code.PermissionDenied, Code.Unimplemented]);
 
-/** A rule that says no, and a fault of ours, end the step; anything else is an outage, and is tried again. */
+/** A rule that says no ends the step, and so does a fault of ours where it can be undone; anything else is an outage, and is tried again. */
 function toFailure(error: unknown): unknown {
   const refusal = refusalOf(error);
   if (refusal) return ApplicationFailure.nonRetryable(refusal.message, 'Refusal', refusal.reason);
   const { code, rawMessage } = ConnectError.from(error);
-  if (FAULTS.has(code)) return ApplicationFailure.nonRetryable(`${Code[code]}: ${rawMessage}`, 'Fault');
+  if (FAULTS.has(code)) return ApplicationFailure.retryable(`${Code[code]}: ${rawMessage}`, 'Fault');
   return error;
 }

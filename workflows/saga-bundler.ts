@@ -8,7 +8,6 @@ const FOLDER = dirname(fileURLToPath(import.meta.url));
 const { code } = await bundleWorkflowCode({
   workflowsPath: join(FOLDER, 'sagas.ts'),
   workflowInterceptorModules: [join(FOLDER, 'trace-workflow.ts')],
-  preloadModules: [join(FOLDER, 'short-stacks.ts')],
   logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} },
 });
 process.stdout.write(code);

@@ -114,11 +114,7 @@ export class SagaStarts {
         ? sagasOf(decided.registration, this.#deadlineMs).map((start) => ({ start, event }))
         : [];
     });
-    await eachOf(starting, STARTS_AT_ONCE_MAX, async ({ start, event }) => {
-      await this.#rush.giveWay(signal);
-      await this.#admission.enter(signal);
-      await inSpan(`start ${start.workflow}`, { parent: event.traceparent }, () => this.#start(start));
-    });
+    await eachOf(starting, STARTS_AT_ONCE_MAX, ({ start, event }) => this.#admit(start, signal, event.traceparent));
     for (const event of events) {
       const requested = read(event, CancellationRequestedSchema);
       if (requested) await this.#cancel(requested.registrationId);
@@ -128,10 +124,14 @@ export class SagaStarts {
 
   /** Starts what a registration needs, if Temporal does not know of it. */
   async again(registration: Registration, signal: AbortSignal): Promise<void> {
-    for (const start of sagasOf(registration, this.#deadlineMs)) {
-      await this.#admission.enter(signal);
-      await this.#start(start);
-    }
+    for (const start of sagasOf(registration, this.#deadlineMs)) await this.#admit(start, signal);
+  }
+
+  /** Starts it when its turn comes. */
+  async #admit(start: SagaStart, signal: AbortSignal, parent?: string): Promise<void> {
+    await this.#rush.giveWay(signal);
+    await this.#admission.enter(signal);
+    await inSpan(`start ${start.workflow}`, parent ? { parent } : {}, () => this.#start(start));
   }
 
   async #start({ workflow, registrationId, studentId: student, sectionIds, summary, input }: SagaStart): Promise<void> {
@@ -139,7 +139,8 @@ export class SagaStarts {
       workflowId: `${workflow}/${registrationId}`,
       taskQueue: this.#taskQueue,
       args: [input],
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      // One that was terminated, by an operator or by one of Temporal's limits, may begin again: every step is safe to repeat.
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: summary,
       typedSearchAttributes: [

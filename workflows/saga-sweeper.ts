@@ -24,6 +24,8 @@ export interface SweeperOptions {
 export class Sweeper {
   readonly #options: SweeperOptions;
   readonly #stopping = new AbortController();
+  /** Where the next look goes on, so that those which are merely stuck hide nobody. */
+  #afterId = '';
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -37,13 +39,15 @@ export class Sweeper {
     this.#stopping.abort();
   }
 
-  /** Looks once for what has been pending for `ageMs`. @returns how many it asked Temporal for. */
+  /** Looks once for some of what has been pending for `ageMs`. @returns how many it asked Temporal for. */
   async sweep(ageMs = AGE_MIN_MS): Promise<number> {
     const requestedBefore = timestampFromDate(new Date(Date.now() - ageMs));
     const { registrations } = await this.#options.enrollment.listPendingRegistrations({
       requestedBefore,
       limit: AT_ONCE_MAX,
+      afterId: this.#afterId,
     });
+    this.#afterId = registrations.length < AT_ONCE_MAX ? '' : (registrations.at(-1)?.id ?? '');
     for (const registration of registrations) await this.#options.again(registration, this.#stopping.signal);
     return registrations.length;
   }

@@ -1,5 +1,6 @@
 /** The process that runs sagas: a Temporal worker, with the chassis around it for health, metrics and an orderly end. */
 import { type CompiledWorkerOptions, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { globalHandlers } from '@temporalio/worker/lib/workflow/vm-shared.js';
 import type { Parts, ServiceDefinition } from '#lib/service';
 import { type Activities, createActivities } from './activities.ts';
 import { workflowBundle } from './bundle.ts';
@@ -20,16 +21,17 @@ export const worker: ServiceDefinition = {
   },
 };
 
-/**
- * Temporal's worker without its watchdog over workflow code. For each call into a workflow that has a time limit Node starts and ends a
- * thread (https://github.com/nodejs/node/pull/47739), and a saga is dozens of such calls: docs/decisions/011.
- */
-class UnwatchedWorker extends Worker {
+/** Temporal's worker without what it does to find mistakes in workflow code, which took half of its time: docs/decisions/011. */
+class LeanWorker extends Worker {
   protected static override createWorkflowCreator(
     ...[bundle, options, logger]: Parameters<typeof Worker.createWorkflowCreator>
   ): ReturnType<typeof Worker.createWorkflowCreator> {
+    // It would take a stack trace for every promise, and here it would look at those of the whole process.
+    globalHandlers.installed = true;
+    // Without a time limit a call into a workflow needs no thread that watches it, and with "debugMode" workflows share this thread.
     const { isolateExecutionTimeoutMs: _limit, ...unlimited } = options;
-    return Worker.createWorkflowCreator(bundle, unlimited as CompiledWorkerOptions, logger); // it only hands the limit on to node:vm
+    const lean = { ...unlimited, debugMode: true } as CompiledWorkerOptions; // the limit is only handed on to node:vm
+    return Worker.createWorkflowCreator(bundle, lean, logger);
   }
 }
 
@@ -42,7 +44,7 @@ export async function startWorker(
   const connection = await connect(config.temporal.address, (reason) =>
     logger.warn({ reason }, 'waiting for Temporal'),
   );
-  const temporal = await UnwatchedWorker.create({
+  const temporal = await LeanWorker.create({
     connection,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,

@@ -1,14 +1,8 @@
 /** How each kind of step is called: what it may take, and how often it is tried. */
-import {
-  ApplicationFailure,
-  isCancellation,
-  type LocalActivityOptions,
-  proxyActivities,
-  proxyLocalActivities,
-} from '@temporalio/workflow';
+import { isCancellation, type LocalActivityOptions, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { Activities } from './activities.ts';
+import { isFault, isRefusal } from './failure.ts';
 import type { EnrollInput } from './input.ts';
-import { causeOf } from './saga.ts';
 
 const ATTEMPT_MS = 6_000;
 /** The one that leaves our house: billing asks the payment provider. */
@@ -16,8 +10,11 @@ const CHARGE_ATTEMPT_MS = 20_000;
 /** A provider that is well has answered by then. */
 const CHARGE_QUICKLY_MS = 3_000;
 const REMAINING_MIN_MS = 1_000;
-/** Attempts of a compensation before operators are told; then it begins again. */
-const UNDO_ATTEMPTS_MAX = 8;
+/** Attempts of a step that must succeed before operators are told. */
+const LASTING_ATTEMPTS_MAX = 8;
+const QUICK_ATTEMPTS_MAX = 2;
+/** Between two attempts that an operator has been told of. */
+const ENDLESS_PAUSE = '1 minute';
 
 /**
  * Longer pauses between attempts are timers. A local activity that pauses by itself keeps its workflow task, of which a worker has few, and
@@ -25,7 +22,12 @@ const UNDO_ATTEMPTS_MAX = 8;
  */
 const LOCAL_PAUSE_MAX_MS = 1_000;
 
-const backoff = { initialInterval: 200, backoffCoefficient: 2, maximumInterval: 10_000 } as const;
+const backoff = {
+  initialInterval: 200,
+  backoffCoefficient: 2,
+  maximumInterval: 10_000,
+  nonRetryableErrorTypes: ['Fault'],
+};
 
 /** How our own services are asked. */
 const asked: LocalActivityOptions = {
@@ -48,7 +50,7 @@ export function stepsUntil(deadlineAtMs: number) {
     try {
       await quickly.chargeTuition(registration);
     } catch (failure) {
-      if (isCancellation(failure) || isFinal(failure)) throw failure;
+      if (isCancellation(failure) || isRefusal(failure) || isFault(failure)) throw failure;
       const summary = 'charge tuition, fees and materials';
       const options = { startToCloseTimeout: CHARGE_ATTEMPT_MS, retry: backoff, summary, ...timeLeft() };
       await proxyActivities<Activities>(options).chargeTuition(registration);
@@ -59,16 +61,20 @@ export function stepsUntil(deadlineAtMs: number) {
   return { reserveSeats, chargeTuition, reserveMaterials, recordEnrollment };
 }
 
-function isFinal(failure: unknown): boolean {
-  const cause = causeOf(failure);
-  return cause instanceof ApplicationFailure && cause.nonRetryable === true;
-}
+/** The pivot, where all is well. */
+export const quick = proxyLocalActivities<Activities>({
+  ...asked,
+  retry: { ...backoff, maximumAttempts: QUICK_ATTEMPTS_MAX },
+});
 
-/** The step after which nothing is undone: asked until it answers. */
-export const decisive = proxyLocalActivities<Activities>(asked);
-
-/** Compensations, and steps that cannot be undone. */
+/** Compensations, and steps that cannot be undone: as often as an outage of a minute may take. */
 export const lasting = proxyActivities<Activities>({
   startToCloseTimeout: CHARGE_ATTEMPT_MS,
-  retry: { ...backoff, maximumAttempts: UNDO_ATTEMPTS_MAX },
+  retry: { ...backoff, maximumAttempts: LASTING_ATTEMPTS_MAX },
+});
+
+/** The same once an operator was told. Attempts of one activity add nothing to the workflow's history, which has an end. */
+export const endless = proxyActivities<Activities>({
+  startToCloseTimeout: CHARGE_ATTEMPT_MS,
+  retry: { initialInterval: ENDLESS_PAUSE, backoffCoefficient: 1 },
 });

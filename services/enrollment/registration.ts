@@ -112,10 +112,15 @@ export async function findRegistrations(
 }
 
 /** Registrations that were decided before a moment and have not ended, oldest first. */
-export async function pendingRegistrations(query: Query, before: Date, limit: number): Promise<Registration[]> {
+export async function pendingRegistrations(
+  query: Query,
+  { before, limit, afterId }: { before: Date; limit: number; afterId: string },
+): Promise<Registration[]> {
   const rows = await query<{ body: JsonValue }>(
-    "select body from registration_states where status = 'pending' and requested_at < $1 order by requested_at limit $2",
-    [before, limit],
+    `select body from registration_states where status = 'pending' and requested_at < $1
+       and ($3::uuid is null or (requested_at, id) > (select requested_at, id from registrations where id = $3))
+     order by requested_at, id limit $2`,
+    [before, limit, afterId || null],
   );
   return rows.map(({ body }) => registrationFrom(body));
 }

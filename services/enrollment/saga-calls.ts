@@ -22,8 +22,7 @@ export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
   return {
     async reserveSeats({ registrationId }, context) {
       requireRole(context, 'system');
-      await reserveSeats(parts.database.query, registrationId);
-      return {};
+      return { confirmed: await reserveSeats(parts.database.query, registrationId) };
     },
 
     async confirmSeats({ registrationId }, context) {
@@ -46,11 +45,11 @@ export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
       return {};
     },
 
-    async listPendingRegistrations({ requestedBefore, limit }, context) {
+    async listPendingRegistrations({ requestedBefore, limit, afterId }, context) {
       requireRole(context, 'system');
       const before = requestedBefore ? timestampDate(requestedBefore) : new Date();
       const most = Math.min(limit || PENDING_DEFAULT, PENDING_MAX);
-      return { registrations: await pendingRegistrations(parts.database.query, before, most) };
+      return { registrations: await pendingRegistrations(parts.database.query, { before, limit: most, afterId }) };
     },
 
     async countUndecided(_request, context) {

@@ -67,15 +67,16 @@ export async function lockRegistration(query: Query, id: string): Promise<Locked
 
 /**
  * The saga takes charge of seats that are reserved already. It only looks: who cancels after this is met by {@link confirmSeats}.
- * @throws NOT_FOUND; Refusal `released` or `cancelled`
+ * @returns whether they are confirmed already. @throws NOT_FOUND; Refusal `released` or `cancelled`
  */
-export async function reserveSeats(query: Query, id: string): Promise<void> {
+export async function reserveSeats(query: Query, id: string): Promise<boolean> {
   const [row] = await query<{ adds_state: AddsState; cancel_requested: boolean }>(
     'select adds_state, cancel_requested from registrations where id = $1',
     [id],
   );
   if (!row) throw unknownRegistration(id);
   requireSeats({ addsState: row.adds_state, cancelRequested: row.cancel_requested });
+  return row.adds_state === 'confirmed';
 }
 
 /** @throws Refusal `released` or `cancelled` */
@@ -104,6 +105,8 @@ export async function confirmSeats(query: Query, locked: Locked, cause: Cause): 
 
 /** Seats go back. Unless drops are open, that ends the registration: as undone, or as cancelled where the student had asked. */
 export async function releaseSeats(query: Query, locked: Locked, reason: string, cause: Cause): Promise<NewEvent[]> {
+  if (locked.addsState === 'confirmed')
+    throw new Refusal('confirmed', 'The student is enrolled: a drop gives the seats back now.');
   if (locked.addsState !== 'reserved') return [];
   const { registration } = locked;
   const undone = registration.items.filter((item) => isUndone(registration, item.outcome));

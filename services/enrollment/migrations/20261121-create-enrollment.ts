@@ -46,7 +46,7 @@ export class CreateEnrollment20261121 extends Migration {
         order by e.position limit 1
       )) as body
       from registrations r`);
-    this.addSql("create index registrations_pending on registrations (requested_at) where status = 'pending'");
+    this.addSql("create index registrations_pending on registrations (requested_at, id) where status = 'pending'");
     this.addSql(`
       create table enrollments (
         registration_id uuid not null,
