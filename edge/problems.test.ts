@@ -17,7 +17,7 @@ test.each([
   [Code.PermissionDenied, 403, 'not-permitted'],
   [Code.NotFound, 404, 'not-found'],
   [Code.AlreadyExists, 422, 'id-taken'],
-  [Code.Aborted, 409, 'changed-meanwhile'],
+  [Code.Aborted, 503, 'changed-meanwhile'],
   [Code.ResourceExhausted, 503, 'billing-busy'],
   [Code.Unavailable, 503, 'billing-unavailable'],
   [Code.DeadlineExceeded, 503, 'billing-unavailable'],
@@ -34,6 +34,7 @@ test('who is told to come back is told when', () => {
     new QueueFull(2_000),
     new ConnectError('', Code.Unavailable),
     new ConnectError('', Code.ResourceExhausted),
+    new ConnectError('', Code.Aborted),
   ])
     expect(answerTo(cause)).toMatchObject({ status: 503, options: { retryAfterSeconds: 1 } });
 });

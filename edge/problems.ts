@@ -127,7 +127,11 @@ function ofRefusal({ reason, message, remedy }: Refusal): Problem {
 }
 
 function tooBusy(dependency: string): Problem {
-  return new Problem(503, `${dependency}-busy`, 'Too many requests are waiting already.', {
+  return tryAgain(`${dependency}-busy`, 'Too many requests are waiting already.');
+}
+
+function tryAgain(code: string, sentence: string): Problem {
+  return new Problem(503, code, sentence, {
     remedy: 'Try again in a moment; nothing was taken.',
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   });
@@ -149,7 +153,7 @@ function ofStatus(dependency: string, error: ConnectError): Problem | undefined 
         remedy: 'Use a new id for a new request.',
       });
     case Code.Aborted:
-      return new Problem(409, 'changed-meanwhile', 'It was changed meanwhile.', { remedy: 'Read it and try again.' });
+      return tryAgain('changed-meanwhile', 'Somebody changed it at the same moment.');
     case Code.ResourceExhausted:
       return tooBusy(dependency);
     case Code.Unavailable:

@@ -213,6 +213,7 @@ test('a student lists their own registrations page by page, newest first, by sta
     ['2026-01-01T00:00:00.000Z', 'x'],
     ['yesterday', randomUUID()],
     ['2026-99-01T00:00:00.000Z', randomUUID()],
+    ['0000-01-01T00:00:00.000Z', randomUUID()],
     [randomUUID()],
   ]) {
     expect([key, (await list(`cursor=${encodeCursor(key)}`)).statusCode]).toEqual([key, 400]);

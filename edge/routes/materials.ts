@@ -106,7 +106,7 @@ export const materialRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, 
         params,
         headers: Type.Object({ 'if-match': Type.Optional(Type.String({ description: 'the `ETag` that was read' })) }),
         body: ref(MaterialChange),
-        response: answers({ 200: ref(Material) }, 401, 403, 404, 409, 412, 422),
+        response: answers({ 200: ref(Material) }, 401, 403, 404, 412, 422),
       },
     },
     async (request, reply) => {

@@ -1,6 +1,7 @@
 /** Schemas that every resource uses: they validate, they serialize, and they are the OpenAPI document. */
 import type { Readable } from 'node:stream';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import { Reason } from './reason.ts';
 
 export const PAGE_DEFAULT = 20;
 const PAGE_MAX = 100;
@@ -9,8 +10,8 @@ const CURSOR_LENGTH_MAX = 500;
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /** A schema by its name, so that the document has named components. Register it with `app.addSchema` (schema/all.ts). */
-export function ref<S extends TSchema>(schema: S) {
-  return Type.Unsafe<Static<S>>({ $ref: `${idOf(schema)}#` });
+export function ref<S extends TSchema>(schema: S, description?: string) {
+  return Type.Unsafe<Static<S>>({ $ref: `${idOf(schema)}#`, ...(description && { description }) });
 }
 
 /** The name of a component. @throws where the schema has none. */
@@ -59,7 +60,7 @@ export const Problem = Type.Object(
     status: Type.Integer(),
     detail: Type.String({ description: 'what happened, for a person' }),
     code: Type.String({ description: 'what happened, for a program' }),
-    reason: Type.Optional(Type.String({ description: 'the rule that said no' })),
+    reason: Type.Optional(ref(Reason, 'the rule that said no')),
     remedy: Type.Optional(Type.String({ description: 'what to do about it' })),
     fields: Type.Optional(Type.Array(ref(Field))),
     traceId: Type.Optional(Type.String({ description: 'finds the request in every log' })),
@@ -123,7 +124,7 @@ const problems: Record<number, string> = {
   422: 'a rule says no: `reason` and `remedy`, or the same id with other content',
   429: 'too many requests: `Retry-After`',
   500: 'our fault: `traceId` helps us',
-  503: 'what this needs is away: `code` names it, `Retry-After`',
+  503: 'what this needs is away, or busy: `code` names it, `Retry-After`',
 };
 
 /** Of every route: limits and faults. */
@@ -157,4 +158,4 @@ export function empty(description: string) {
   return Type.Unsafe<null>({ type: 'null', description });
 }
 
-export const commonSchemas = [Money, Field, Problem];
+export const commonSchemas = [Money, Reason, Field, Problem];

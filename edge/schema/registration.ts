@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { closed, Id, Instant, line, Money, pageOf, ref, Uuid, word } from './elements.ts';
+import { Reason } from './reason.ts';
 
 const ITEMS_MAX = 20;
 
@@ -33,7 +34,7 @@ const RegistrationItem = Type.Object(
     sectionId: Id,
     action: word(['add', 'drop']),
     outcome: word(outcomeWords),
-    reason: Type.Optional(Type.String()),
+    reason: Type.Optional(ref(Reason, 'the rule that said no')),
     detail: Type.Optional(Type.String({ description: 'the reason as a sentence' })),
     remedy: Type.Optional(Type.String()),
     waitlistPosition: Type.Optional(Type.Integer({ description: '1 is next' })),
@@ -55,7 +56,7 @@ export const Registration = Type.Object(
     items: Type.Array(ref(RegistrationItem)),
     steps: Type.Array(ref(RegistrationStep), { description: 'what the saga has done so far, oldest first' }),
     total: Type.Optional(ref(Money)),
-    reason: Type.Optional(Type.String({ description: 'why it was undone' })),
+    reason: Type.Optional(ref(Reason, 'why it was undone')),
     requestedAt: Type.Optional(Instant),
     endedAt: Type.Optional(Instant),
   },
