@@ -1,5 +1,6 @@
 /** Sections with course and seats: what students search. Seats are enrollment's word, everything else is catalog's. */
 import { defineEntity, type EntityManager, p, raw } from '@mikro-orm/postgresql';
+import { minuteOf } from '#lib/time-of-day';
 import { wordOf } from '#lib/words';
 import { type Day, DaySchema, type Meeting, type Section, SectionStatusSchema } from '#proto/catalog/v1/catalog';
 import { type SectionPublished, SectionPublishedSchema } from '#proto/catalog/v1/events';
@@ -179,10 +180,4 @@ function masksWithin(days: readonly Day[]): number[] {
 
 function maskOf(days: readonly Day[]): number {
   return days.reduce<number>((mask, day) => mask | (1 << day), 0);
-}
-
-/** "13:30" → 810. */
-function minuteOf(time: string): number {
-  const [hours = 0, minutes = 0] = time.split(':').map(Number);
-  return hours * 60 + minutes;
 }

@@ -1,6 +1,7 @@
 /** What there is to take. Public, and read from views only, so it answers whatever else is away. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
+import { minuteOf } from '#lib/time-of-day';
 import { CourseView, findCourses } from '#views/course';
 import { findSections, SectionView } from '#views/section';
 import { TermView } from '#views/term';
@@ -160,12 +161,6 @@ function filterOf({ term, q, subject, open, days, from, to, credits }: Static<ty
     toMinute: to === undefined ? undefined : minuteOf(to),
     credits,
   };
-}
-
-/** "13:30" → 810. */
-function minuteOf(time: string): number {
-  const [hours = 0, minutes = 0] = time.split(':').map(Number);
-  return hours * 60 + minutes;
 }
 
 function termOf({ id, name, timeZone, startsOn, endsOn, creditsMax }: TermView): Static<typeof Term> {

@@ -1,4 +1,5 @@
 /** Which meetings collide. Times are the campus's local times, so no zone and no clock is needed. */
+import { minuteOf } from '#lib/time-of-day';
 import { Day, type Meeting } from '#proto/catalog/v1/catalog';
 
 /** A meeting made comparable. `date` is empty for a weekly one. */
@@ -33,11 +34,6 @@ function meetAtOnce(one: Occurrence, other: Occurrence): boolean {
   if (one.date && other.date) return one.date === other.date;
   if (one.isFinal || other.isFinal) return false;
   return one.days.some((day) => other.days.includes(day));
-}
-
-function minuteOf(time: string): number {
-  const [hours = 0, minutes = 0] = time.split(':').map(Number);
-  return hours * 60 + minutes;
 }
 
 /** ISO weekday of an ISO date; Day's numbers are ISO's. */
