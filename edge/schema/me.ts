@@ -9,9 +9,9 @@ const Standing = Type.Object(
     credits: countOrUnknown('enrolled and reserved; null where unknown'),
     creditsLimit: Type.Integer(),
     holds: Type.Array(Type.Object({ reason: Type.String() }), {
-      description: 'what keeps the student from registering',
+      description: 'what keeps the student from registering; always empty, since nobody can place a hold yet',
     }),
-    registrationOpensAt: textOrNull('null: it is open'),
+    registrationOpensAt: textOrNull('always null: it is open from the start, since nobody can set an opening yet'),
   },
   { $id: 'Standing' },
 );
