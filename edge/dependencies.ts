@@ -1,20 +1,22 @@
 /** What the edge needs, and how it does right now. */
 import type { Clients } from '#lib/clients';
 import { type PeerName, peers } from '#lib/config';
-import { Health } from '../gen/grpc/health/v1/health_pb.ts';
+import { Health, HealthCheckResponse_ServingStatus as Status } from '../gen/grpc/health/v1/health_pb.ts';
 import type { EdgeParts } from './parts.ts';
 
 const CHECK_TIMEOUT_MS = 1_000;
 /** Whoever asks how we are, and however often: dependencies are asked once in this time. */
 const KNOWN_FOR_MS = 1_000;
 
+type DependencyName = PeerName | 'views' | 'temporal';
+
 export interface Dependency {
-  name: string;
+  name: DependencyName;
   status: 'up' | 'away';
   needed: string;
 }
 
-const neededFor: Partial<Record<PeerName | 'views' | 'temporal', string>> = {
+const neededFor: Record<DependencyName, string> = {
   identity: 'sessions, accounts',
   catalog: 'changes of the catalog',
   enrollment: 'registrations',
@@ -22,6 +24,8 @@ const neededFor: Partial<Record<PeerName | 'views' | 'temporal', string>> = {
   bookstore: 'materials',
   records: 'transcripts',
   projector: 'showing changes',
+  worker: 'sagas',
+  starter: 'sagas',
   views: 'everything that is read',
   temporal: 'sagas',
 };
@@ -33,9 +37,10 @@ export function knownPeers({ config }: EdgeParts): PeerName[] {
 
 /** Asks all at once, and answers the same for a moment. */
 export function dependencyCheck(parts: EdgeParts): () => Promise<Dependency[]> {
-  let known: { until: number; answer: Promise<Dependency[]> } | undefined;
+  let known: { untilMs: number; answer: Promise<Dependency[]> } | undefined;
   return () => {
-    if (!known || Date.now() > known.until) known = { until: Date.now() + KNOWN_FOR_MS, answer: checkAll(parts) };
+    const nowMs = performance.now();
+    if (!known || nowMs > known.untilMs) known = { untilMs: nowMs + KNOWN_FOR_MS, answer: checkAll(parts) };
     return known.answer;
   };
 }
@@ -46,7 +51,7 @@ function checkAll(parts: EdgeParts): Promise<Dependency[]> {
     ...knownPeers(parts).map(async (peer) => dependency(peer, await isServing(clients, peer))),
     dependency(
       'views',
-      views.replicas().some(({ state }) => state === 'serving'),
+      views.databases().some(({ state }) => state === 'serving'),
     ),
     sagas.check().then(
       () => dependency('temporal', true),
@@ -55,8 +60,8 @@ function checkAll(parts: EdgeParts): Promise<Dependency[]> {
   ]);
 }
 
-function dependency(name: PeerName | 'views' | 'temporal', isUp: boolean): Dependency {
-  return { name, status: isUp ? 'up' : 'away', needed: neededFor[name] ?? 'sagas' };
+function dependency(name: DependencyName, isUp: boolean): Dependency {
+  return { name, status: isUp ? 'up' : 'away', needed: neededFor[name] };
 }
 
 /** Any failure means that it does not serve. */
@@ -64,6 +69,6 @@ async function isServing(clients: Clients, peer: PeerName): Promise<boolean> {
   const { status } = await clients
     .of(Health, peer)
     .check({}, { timeoutMs: CHECK_TIMEOUT_MS })
-    .catch(() => ({ status: 0 }));
-  return status === 1;
+    .catch(() => ({ status: Status.UNKNOWN }));
+  return status === Status.SERVING;
 }

@@ -26,13 +26,13 @@ export async function waitFor<T>(
   const seconds = waitSecondsOf(reply);
   if (seconds === 0) return undefined;
   reply.header('preference-applied', `wait=${seconds}`);
-  const giveUpAt = Date.now() + seconds * 1000;
-  for (let pauseMs = POLL_FIRST_MS; Date.now() < giveUpAt; pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
+  const giveUpAtMs = performance.now() + seconds * 1000;
+  for (let pauseMs = POLL_FIRST_MS; performance.now() < giveUpAtMs; pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
     if (reply.raw.destroyed || closing.aborted) return undefined;
     const answer = await ask();
     if (answer !== undefined) return answer;
     // An abort ends the pause early, and the next turn of the loop sees it.
-    await sleep(Math.min(pauseMs, Math.max(0, giveUpAt - Date.now())), undefined, { signal: closing }).catch(
+    await sleep(Math.min(pauseMs, Math.max(0, giveUpAtMs - performance.now())), undefined, { signal: closing }).catch(
       () => undefined,
     );
   }

@@ -3,7 +3,8 @@ import { register } from 'prom-client';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
 import { REPLICAS, type ReadingTest, startReading } from './reader.testing.ts';
-import { POOL_MAX, ViewsAway } from './reader.ts';
+import { POOL_MAX } from './reader.ts';
+import { ViewsAway } from './replica-error.ts';
 import { NO_TOKEN } from './token.ts';
 
 let reading: ReadingTest;
@@ -118,7 +119,7 @@ test('a replica that is too far behind is not read until it has caught up', asyn
     }
     await reading.write();
     await reading.untilStates({ 'replica-1': 'lagging' });
-    const lagging = reading.views.replicas().find(({ state }) => state === 'lagging');
+    const lagging = reading.views.databases().find(({ state }) => state === 'lagging');
     expect(lagging?.lagBytes).toBeGreaterThan(64 * 1024 * 1024);
     expect(await register.metrics()).toMatch(/registrar_replica_lag_bytes\{address="127\.0\.0\.1:\d+"\} \d{8}/);
     expect(await reading.looks(10)).not.toContain('replica-1');

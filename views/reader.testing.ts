@@ -120,7 +120,7 @@ export class ReadingTest {
 
   states(): Record<string, string> {
     const states = this.views
-      .replicas()
+      .databases()
       .map(({ address, state }) => [this.#memberAt(Number(address.split(':')[1])), state]);
     return Object.fromEntries(states);
   }

@@ -11,9 +11,6 @@ import { isBroken, isTooSlow, ViewsAway } from './replica-error.ts';
 import { type MemberState, Rotation } from './rotation.ts';
 import { type ConsistencyToken, isReached } from './token.ts';
 
-export { ViewBehind, ViewsAway } from './replica-error.ts';
-export type { MemberState } from './rotation.ts';
-
 /** Of each database, and each edge process. */
 export const POOL_MAX = 10;
 const CONNECT_TIMEOUT_MS = 1_000;
@@ -35,9 +32,7 @@ export interface Views {
    */
   read<T>(token: ConsistencyToken, body: (em: EntityManager, asOf: AsOf) => Promise<T>): Promise<T>;
   /** The databases of the views as they were last heard, the primary first. */
-  replicas(): MemberState[];
-  /** As `asOf` of a read, from the database that knows most. */
-  asOf: AsOf;
+  databases(): MemberState[];
   close(): Promise<void>;
 }
 
@@ -72,8 +67,7 @@ export async function openViews({ primaryUrl, replicaUrls, logger }: ViewsOption
         }
       }
     },
-    replicas: () => rotation.states(),
-    asOf: (service) => rotation.asOf(service),
+    databases: () => rotation.states(),
     close: async () => {
       await rotation.stop();
       await orm.close(true);

@@ -4,7 +4,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, register } from 'prom-client';
-import type { ServiceName } from '#lib/config';
 import type { Logger } from '#lib/log';
 import { LagClock } from './lag.ts';
 import { Member } from './member.ts';
@@ -104,12 +103,6 @@ export class Rotation {
         lagBytes: lag?.bytes,
       };
     });
-  }
-
-  asOf(service: ServiceName): Date | undefined {
-    return this.members
-      .flatMap((member) => member.asOf(service) ?? [])
-      .reduce<Date | undefined>((latest, at) => (latest && latest > at ? latest : at), undefined);
   }
 
   #serving(): Member[] {

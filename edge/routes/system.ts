@@ -61,7 +61,7 @@ export const systemRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, pa
       const isUp = dependencies.some(({ name, status }) => name === 'temporal' && status === 'up');
       return {
         servers: [...servers, own()],
-        databases: parts.views.replicas().map(({ lagSeconds, lagBytes, ...member }) => ({
+        databases: parts.views.databases().map(({ lagSeconds, lagBytes, ...member }) => ({
           ...member,
           lagSeconds: lagSeconds ?? null,
           lagBytes: lagBytes ?? null,
