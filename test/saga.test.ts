@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
+import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import { type Campus, startCampus } from './campus.ts';
 import { traces } from './traces.ts';
@@ -61,6 +62,27 @@ test('a cancelled registration ends undone, whatever it had reached', async () =
 
   expect(settled).toMatchObject({ status: Status.CANCELLED, reason: 'cancelled' });
   expect(await traces(campus, id)).toEqual({ seats: 0, charged: 0, provider: 0, copies: 0, transcript: 0 });
+});
+
+test('a drop gives nothing back for a book that the student has fetched', async () => {
+  const [fetched, reserved] = [await campus.material(), await campus.material()];
+  const section = await campus.section({ materials: [fetched] });
+  const enrolled = await campus.register('gina', [section], { buy: true });
+  await campus.settled(enrolled.id);
+  const completed = 'select from reservations where registration_id = $1 and completed';
+  await eventually(async () => (await campus.rows('bookstore', completed, [enrolled.id])).length > 0);
+  await campus.clients.of(BookstoreService, 'bookstore').issueMaterials({ registrationId: enrolled.id });
+  const later = await campus.section({ materials: [reserved] });
+  const second = await campus.register('gina', [later], { buy: true });
+  await campus.settled(second.id);
+
+  const dropped = await campus.register('gina', [], { drops: [section, later] });
+  await campus.settled(dropped.id);
+
+  // Half of 425.00 stays of each, and the 40.00 of the book that was fetched.
+  const left = { seats: 0, copies: 0, transcript: 0 };
+  expect(await traces(campus, enrolled.id)).toEqual({ ...left, charged: 25_250, provider: 25_250 });
+  expect(await traces(campus, second.id)).toEqual({ ...left, charged: 21_250, provider: 21_250 });
 });
 
 test('a drop gives back the seat, the copies, and what the schedule says', async () => {

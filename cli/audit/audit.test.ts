@@ -170,6 +170,15 @@ const money: Case[] = [
     }),
   ],
   [
+    'a drop gave back the price of a book that the student has',
+    ['I5'],
+    ({ dropped }) => ({
+      bookstore: `update materials set stock = stock - 1, issued = issued + 1
+          where id in (select material_id from reservation_lines where registration_id = '${dropped}');
+        update reservation_lines set state = 'issued' where registration_id = '${dropped}'`,
+    }),
+  ],
+  [
     'a journal entry does not balance',
     ['I6'],
     ({ enrolled }) => ({

@@ -30,6 +30,8 @@ export interface Happened {
   cancelled: string;
   dropped: string;
   drop: string;
+  /** A drop of a section whose book was fetched. */
+  keeping: string;
   waiting: string;
   refused: string;
 }
@@ -59,8 +61,10 @@ export async function letEverythingHappen(campus: Campus): Promise<Happened> {
   const known = 'select from reservations where registration_id = $1 and completed';
   await eventually(async () => (await campus.rows('bookstore', known, [issued.id])).length > 0);
   await campus.clients.of(BookstoreService, 'bookstore').issueMaterials({ registrationId: issued.id });
+  const keeping = await campus.register('mia', [], { drops: sections.slice(0, 1) });
+  await campus.settled(keeping.id);
 
-  const registrations = { enrolled, declined, outOfStock, cancelled, dropped, drop, refused };
+  const registrations = { enrolled, declined, outOfStock, cancelled, dropped, drop, keeping, refused };
   const ids = Object.entries(registrations).map(([what, { id }]) => [what, id]);
   return { ...Object.fromEntries(ids), waiting };
 }
