@@ -11,25 +11,10 @@ import {
 } from '#proto/bookstore/v1/events';
 import type { Material } from '#proto/bookstore/v1/material';
 import { type Event, EventLogService } from '#proto/eventlog/v1/service';
-import type { Money } from '#proto/money/v1/money';
 
 export function followMaterialPrices({ clients, database, logger }: Parts): Follower {
   const log = clients.of(EventLogService, 'bookstore');
   return new Follower({ source: 'bookstore', log, pool: database.pool, logger, apply: copyPrices });
-}
-
-/** The prices of these materials as billing knows them; a removed or unknown one is left out. */
-export async function pricesOf(
-  query: Query,
-  materialIds: string[],
-): Promise<Map<string, Pick<Money, 'amount' | 'currency'>>> {
-  const rows = await query<{ material_id: string; price: string; currency: string }>(
-    'select material_id, price, currency from material_prices where material_id = any($1) and not is_removed',
-    [materialIds],
-  );
-  return new Map(
-    rows.map(({ material_id, price, currency }) => [material_id, { amount: BigInt(price), currency }] as const),
-  );
 }
 
 async function copyPrices(events: Event[], query: Query): Promise<void> {

@@ -11,9 +11,9 @@ import type { Charge as ChargeMessage } from '#proto/billing/v1/billing';
 import { TuitionChargedSchema, TuitionDeclinedSchema } from '#proto/billing/v1/events';
 import type { ChargeTuitionRequest } from '#proto/billing/v1/service';
 import { insertCharge, lockPricedCharge, messageOf, type PricedCharge } from './charge.ts';
-import { pricesOf } from './followers.ts';
 import { type PaymentAnswer, type PaymentGateway, patienceOf } from './gateway.ts';
 import { postCharge } from './ledger.ts';
+import { pricesOf } from './material-price.ts';
 import { addUp, type Price, priceOf } from './price.ts';
 import { readPerCredit } from './rate.ts';
 
