@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { Event, EventLogService } from '#proto/eventlog/v1/service';
+import { pageLength } from './argument.ts';
 import { requireRole } from './caller.ts';
 import type { Query } from './database.ts';
 import { headPosition, type LogHead, readEvents } from './event-log.ts';
@@ -40,7 +41,7 @@ export function eventLogService(query: Query, head: LogHead): ServiceImpl<typeof
 
     async readEvents(request, context) {
       requireRole(context, 'system', 'staff');
-      const limit = Math.min(request.limit || PAGE_DEFAULT, PAGE.limit);
+      const limit = pageLength(request.limit, { max: PAGE.limit, standard: PAGE_DEFAULT });
       const events = await readEvents(query, {
         ...PAGE,
         after: request.afterPosition,

@@ -1,5 +1,5 @@
 /** What may stand in a text that somebody sends: an event that tells of it must fit into one message, and into Postgres's JSON. */
-import { Code, ConnectError } from '@connectrpc/connect';
+import { invalid } from './argument.ts';
 
 /** The longest that is meant to be sent, a course's description, has half of it. */
 const TEXT_LENGTH_MAX = 20_000;
@@ -19,8 +19,4 @@ export function checkTexts(value: unknown, field = 'request'): void {
 function checkText(text: string, field: string): void {
   if (text.length > TEXT_LENGTH_MAX) throw invalid(field, `must have at most ${TEXT_LENGTH_MAX} characters`);
   if (text.includes('\0')) throw invalid(field, 'must not have the character U+0000');
-}
-
-function invalid(field: string, rule: string): ConnectError {
-  return new ConnectError(`${field}: ${rule}`, Code.InvalidArgument);
 }

@@ -4,8 +4,9 @@
  */
 
 import { timestampDate } from '@bufbuild/protobuf/wkt';
-import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import type { HandlerContext } from '@connectrpc/connect';
 import { defineEntity, type EntityManager, p } from '@mikro-orm/postgresql';
+import { invalid } from '#lib/argument';
 import type { Change } from '#lib/change';
 import { queryIn } from '#lib/database';
 import type { AccountEntry } from '#proto/billing/v1/billing';
@@ -53,7 +54,7 @@ export async function refundDrop(
 
 /** Fixes what each section gives back. @returns what the provider has yet to be asked for. */
 async function requestRefunds(em: EntityManager, request: RefundDropRequest): Promise<Repayment[]> {
-  if (!request.droppedAt) throw new ConnectError('a drop has a time', Code.InvalidArgument);
+  if (!request.droppedAt) throw invalid('dropped_at', 'must be set');
   const droppedAt = timestampDate(request.droppedAt);
   const { registrationId: dropId, studentId, sections } = request;
   const charges = await lockedById(
@@ -64,7 +65,7 @@ async function requestRefunds(em: EntityManager, request: RefundDropRequest): Pr
     const { enrolledBy } = dropped;
     const charge = charges.get(enrolledBy);
     if (charge && charge.studentId !== studentId) {
-      throw new ConnectError('the section was charged to another student', Code.InvalidArgument);
+      throw invalid('student_id', 'the section was charged to another student');
     }
     if (charge?.status === 'requested') throw new GatewayUnavailable(`charge ${enrolledBy} is not decided yet`);
     if (charge?.status === 'charged') await requestRefund(em, { charge, dropped, dropId, droppedAt });

@@ -54,15 +54,16 @@ test('staff set and read rates; students and instructors do not', async () => {
 });
 
 test.each([
-  ['no currency', { perCredit: { amount: 1n, currency: '' } }],
-  ['a negative amount', { perCredit: usd(-1n) }],
-  ['no such date', { refunds: [{ until: '2026-02-30', percent: 1 }] }],
-  ['a date that is none', { refunds: [{ until: 'soon', percent: 1 }] }],
-  ['steps out of order', { refunds: [...rate.refunds].reverse() }],
-  ['more than everything', { refunds: [{ until: '2026-09-25', percent: 101 }] }],
-  ['no such time zone', { timeZone: 'Mars/Olympus' }],
-  ['no term', { termId: '' }],
-])('a rate with %s is malformed', async (_what, changes) => {
+  ['no currency', 'per_credit', { perCredit: { amount: 1n, currency: '' } }],
+  ['a negative amount', 'per_credit', { perCredit: usd(-1n) }],
+  ['no such date', 'refunds', { refunds: [{ until: '2026-02-30', percent: 1 }] }],
+  ['a date that is none', 'refunds', { refunds: [{ until: 'soon', percent: 1 }] }],
+  ['steps out of order', 'refunds', { refunds: [...rate.refunds].reverse() }],
+  ['more than everything', 'refunds', { refunds: [{ until: '2026-09-25', percent: 101 }] }],
+  ['no such time zone', 'time_zone', { timeZone: 'Mars/Olympus' }],
+  ['no term', 'term_id', { termId: '' }],
+])('a rate with %s is malformed, and the field is named', async (_what, field, changes) => {
   const asked = billing.system.setTuitionRate({ rate: { ...rate, ...changes } });
-  await expect(asked).rejects.toMatchObject({ code: Code.InvalidArgument });
+  const rawMessage = expect.stringMatching(`^${field}: `);
+  await expect(asked).rejects.toMatchObject({ code: Code.InvalidArgument, rawMessage });
 });

@@ -1,7 +1,7 @@
 /** What a credit costs in a term, and what a drop gives back by the date of the drop. */
 import { create } from '@bufbuild/protobuf';
-import { Code, ConnectError } from '@connectrpc/connect';
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import { invalid, isCurrency, isDate, isTimeZone } from '#lib/argument';
 import type { Query } from '#lib/database';
 import { dateIn } from '#lib/local-date';
 import { type TuitionRate as TuitionRateMessage, TuitionRateSchema } from '#proto/billing/v1/billing';
@@ -68,35 +68,16 @@ export async function writeRate(query: Query, rate: TuitionRateMessage): Promise
 
 /** @throws INVALID_ARGUMENT naming what is wrong. */
 export function checkRate(rate: TuitionRateMessage | undefined): TuitionRateMessage {
-  if (!rate || rate.termId === '') throw malformed('a rate needs a term');
+  if (!rate || rate.termId === '') throw invalid('term_id', 'must be set');
   const { perCredit, refunds } = rate;
-  if (!perCredit || perCredit.amount < 0n || !/^[A-Z]{3}$/.test(perCredit.currency)) {
-    throw malformed('a credit costs an amount that is not negative, in a currency such as USD');
-  }
-  if (refunds.length > STEPS_MAX) throw malformed(`a schedule has at most ${STEPS_MAX} steps`);
+  if (!perCredit || perCredit.amount < 0n || !isCurrency(perCredit.currency))
+    throw invalid('per_credit', 'must be an amount of 0 or more and a currency of three capital letters');
+  if (refunds.length > STEPS_MAX) throw invalid('refunds', `must have at most ${STEPS_MAX} steps`);
   for (const [index, { until, percent }] of refunds.entries()) {
-    if (!isDate(until)) throw malformed(`"${until}" is not an ISO date`);
-    if (until <= (refunds[index - 1]?.until ?? '')) throw malformed('the steps of a schedule ascend by date');
-    if (percent < 0 || percent > 100) throw malformed('a percentage lies between 0 and 100');
+    if (!isDate(until)) throw invalid('refunds', `must have dates, and "${until}" is none`);
+    if (until <= (refunds[index - 1]?.until ?? '')) throw invalid('refunds', 'must ascend by date');
+    if (percent < 0 || percent > 100) throw invalid('refunds', 'must give back 0 to 100 percent');
   }
-  if (!isTimeZone(rate.timeZone)) throw malformed(`"${rate.timeZone}" is not a time zone`);
+  if (!isTimeZone(rate.timeZone)) throw invalid('time_zone', `must be an IANA name, and "${rate.timeZone}" is none`);
   return rate;
-}
-
-function malformed(sentence: string): ConnectError {
-  return new ConnectError(sentence, Code.InvalidArgument);
-}
-
-function isDate(text: string): boolean {
-  const at = new Date(`${text}T00:00:00Z`);
-  return /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return dateIn(name, new Date(0)) !== '' && name !== '';
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
 }

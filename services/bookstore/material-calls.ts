@@ -1,15 +1,15 @@
 /** The calls with which staff keep the list of materials, and everybody reads it. */
 import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect';
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { pageLength } from '#lib/argument';
 import { requireRole } from '#lib/caller';
 import { Refusal } from '#lib/refusal';
 import type { Parts } from '#lib/service';
 import { MaterialChangedSchema, MaterialRemovedSchema } from '#proto/bookstore/v1/events';
 import type { BookstoreService, CreateMaterialRequest } from '#proto/bookstore/v1/service';
-import { invalid, Material, materialIdOf, nameOf, priceOf, stockOf } from './material.ts';
+import { Material, materialIdOf, nameOf, priceOf, stockOf } from './material.ts';
 
-const PAGE_MAX = 500;
-const PAGE_DEFAULT = 100;
+const PAGE = { max: 500, standard: 100 };
 
 type MaterialCalls = Pick<
   ServiceImpl<typeof BookstoreService>,
@@ -70,13 +70,12 @@ export function materialCalls({ change, database }: Parts): MaterialCalls {
     },
 
     async listMaterials({ limit, afterId }) {
-      if (limit < 0 || limit > PAGE_MAX) throw invalid('limit', `must be 1 to ${PAGE_MAX}`);
       const materials = await database.orm.em
         .fork()
         .find(
           Material,
           { id: { $gt: afterId }, removed: false },
-          { orderBy: { id: 'asc' }, limit: limit || PAGE_DEFAULT },
+          { orderBy: { id: 'asc' }, limit: pageLength(limit, PAGE) },
         );
       return { materials: materials.map((material) => material.toMessage()) };
     },

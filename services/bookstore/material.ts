@@ -1,14 +1,13 @@
 /** Materials: what is sold, and where its copies are. */
 import { create } from '@bufbuild/protobuf';
-import { Code, ConnectError } from '@connectrpc/connect';
 import { defineEntity, type EntityManager, LockMode, p } from '@mikro-orm/postgresql';
+import { invalid, isCurrency } from '#lib/argument';
 import { type Material as MaterialMessage, MaterialSchema } from '#proto/bookstore/v1/material';
 import type { Money } from '#proto/money/v1/money';
 
 const ID_LENGTH_MAX = 100;
 const NAME_LENGTH_MAX = 200;
 const STOCK_MAX = 1_000_000;
-const CURRENCY_SHAPE = /^[A-Z]{3}$/;
 
 const MaterialEntity = defineEntity({
   name: 'Material',
@@ -89,7 +88,7 @@ export function nameOf(text: string): string {
 
 /** @throws INVALID_ARGUMENT */
 export function priceOf(price: Money | undefined): { priceAmount: bigint; priceCurrency: string } {
-  if (!price || price.amount < 0n || !CURRENCY_SHAPE.test(price.currency))
+  if (!price || price.amount < 0n || !isCurrency(price.currency))
     throw invalid('price', 'must be an amount of 0 or more and a currency of three capital letters');
   return { priceAmount: price.amount, priceCurrency: price.currency };
 }
@@ -98,8 +97,4 @@ export function priceOf(price: Money | undefined): { priceAmount: bigint; priceC
 export function stockOf(stock: number): number {
   if (stock < 0 || stock > STOCK_MAX) throw invalid('stock', `must be 0 to ${STOCK_MAX}`);
   return stock;
-}
-
-export function invalid(field: string, rule: string): ConnectError {
-  return new ConnectError(`${field}: ${rule}`, Code.InvalidArgument);
 }

@@ -1,13 +1,14 @@
 /** The calls of the saga and of the counter. Each is safe to repeat, and the undo is safe before its step. */
 import type { ServiceImpl } from '@connectrpc/connect';
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { invalid } from '#lib/argument';
 import { requireRole } from '#lib/caller';
 import type { Change } from '#lib/change';
 import { Refusal } from '#lib/refusal';
 import type { Parts } from '#lib/service';
 import { MaterialsIssuedSchema, MaterialsReleasedSchema, MaterialsReservedSchema } from '#proto/bookstore/v1/events';
 import type { BookstoreService, ReserveMaterialsRequest } from '#proto/bookstore/v1/service';
-import { invalid, lockMaterials, type Material } from './material.ts';
+import { lockMaterials, type Material } from './material.ts';
 import { claim, quantitiesOf, Reservation, ReservationLine } from './reservation.ts';
 
 /** Of one material in one section of one registration. */

@@ -1,6 +1,6 @@
 /** What a registration asked the bookstore to set aside, and what became of it. */
 import { defineEntity, type EntityManager, LockMode, p } from '@mikro-orm/postgresql';
-import { invalid } from './material.ts';
+import { invalid } from '#lib/argument';
 
 /**
  * One registration as the bookstore knows it. A closed one stays as a tombstone that refuses a reservation which arrives late; an

@@ -1,8 +1,12 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { isDate } from '#lib/argument';
 
 const textCharactersMax = 200;
 
-/** @throws INVALID_ARGUMENT with the fault, which the caller sees. */
+/**
+ * The fault is a sentence rather than a field and its rule, because it has to say of which of hundreds it speaks.
+ * @throws INVALID_ARGUMENT with the fault, which the caller sees.
+ */
 export function check(holds: boolean, fault: string): void {
   if (!holds) throw new ConnectError(fault, Code.InvalidArgument);
 }
@@ -19,11 +23,6 @@ export function checkLength(what: string, text: string): void {
   check(text.length <= textCharactersMax, `${what} must have at most ${textCharactersMax} characters`);
 }
 
-/** ISO, and a day that exists. */
 export function checkDate(what: string, date: string): void {
-  const day = /^\d{4}-\d{2}-\d{2}$/.test(date) ? new Date(`${date}T00:00:00Z`) : undefined;
-  check(
-    !!day && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(date),
-    `${what} is not a date: "${date}"`,
-  );
+  check(isDate(date), `${what} is not a date: "${date}"`);
 }

@@ -1,5 +1,6 @@
 import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import { isCurrency } from '#lib/argument';
 import { fromWord, wordOf } from '#lib/words';
 import {
   MaterialLineSchema,
@@ -73,7 +74,7 @@ export function checkSection(section: SectionMessage): void {
     waitlistCapacity >= 0 && waitlistCapacity <= seatsMax,
     `section ${id} cannot have a waitlist of ${waitlistCapacity}`,
   );
-  check(!fee || (fee.amount >= 0n && /^[A-Z]{3}$/.test(fee.currency)), `the fee of section ${id} is not money`);
+  check(!fee || (fee.amount >= 0n && isCurrency(fee.currency)), `the fee of section ${id} is not money`);
   check(statuses.has(status), `section ${id} must have a status`);
   checkLists(section);
   for (const meeting of section.meetings) checkMeeting(id, meeting);

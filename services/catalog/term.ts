@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import { isTimeZone } from '#lib/argument';
 import { type Term as TermMessage, TermSchema } from '#proto/catalog/v1/catalog';
 import { check, checkDate, checkText } from './check.ts';
 
@@ -38,13 +39,4 @@ export function checkTerm(term: TermMessage): void {
   checkDate(`the last day of term ${id}`, endsOn);
   check(startsOn <= endsOn, `term ${id} ends before it starts`);
   check(creditsMax > 0, `term ${id} must allow at least one credit`);
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return name !== '';
-  } catch {
-    return false; // RangeError: the only way Intl tells
-  }
 }

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { create, fromJson, type JsonValue, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { invalid } from '#lib/argument';
 import type { Query } from '#lib/database';
 import { Refusal } from '#lib/refusal';
 import {
@@ -35,16 +36,16 @@ export function normalized(request: RegisterRequest): RegisterRequest {
   const { adds, drops, registrationId } = request;
   const sectionIds = [...adds.map(({ sectionId }) => sectionId), ...drops];
   const fault = (sentence: string) => new ConnectError(sentence, Code.InvalidArgument);
-  if (!UUID.test(registrationId)) throw fault('registration_id must be a UUID in lower case');
-  if (!ID.test(request.studentId)) throw fault('student_id is missing or malformed');
+  if (!UUID.test(registrationId)) throw invalid('registration_id', 'must be a UUID in lower case');
+  if (!ID.test(request.studentId)) throw invalid('student_id', 'is missing or malformed');
   if (sectionIds.length === 0) throw fault('a registration names at least one section');
   if (adds.length > ITEMS_MAX || drops.length > ITEMS_MAX)
     throw fault(`at most ${ITEMS_MAX} adds and ${ITEMS_MAX} drops`);
-  if (!sectionIds.every((id) => ID.test(id))) throw fault('a section id is missing or malformed');
+  if (!sectionIds.every((id) => ID.test(id))) throw invalid('section_id', 'is missing or malformed');
   if (new Set(sectionIds).size < sectionIds.length) throw fault('a registration names each section once');
   if (new Set(adds.flatMap(({ sectionId }) => termOf(sectionId))).size > 1)
     throw fault('a registration is for one term');
-  if (!PAYMENT_METHOD.test(request.paymentMethod)) throw fault('payment_method is malformed');
+  if (!PAYMENT_METHOD.test(request.paymentMethod)) throw invalid('payment_method', 'is malformed');
   // Whoever reads them later has no word for another number.
   if (!ModeSchema.value[request.mode] || !MaterialsSchema.value[request.materials])
     throw fault('mode or materials is unknown');

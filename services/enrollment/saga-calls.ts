@@ -1,6 +1,7 @@
 /** The calls of the saga and of whoever starts it. System only. */
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
+import { pageLength } from '#lib/argument';
 import { requireRole } from '#lib/caller';
 import type { Parts } from '#lib/service';
 import type { EnrollmentService } from '#proto/enrollment/v1/service';
@@ -9,8 +10,7 @@ import { pendingRegistrations } from './registration.ts';
 import { registrationChanges } from './registration-change.ts';
 import { confirmSeats, finishDrops, releaseSeats, reserveSeats } from './seats.ts';
 
-const PENDING_MAX = 500;
-const PENDING_DEFAULT = 100;
+const PENDING_PAGE = { max: 500, standard: 100 };
 
 type SagaCalls = Pick<
   ServiceImpl<typeof EnrollmentService>,
@@ -48,7 +48,7 @@ export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
     async listPendingRegistrations({ requestedBefore, limit, afterId }, context) {
       requireRole(context, 'system');
       const before = requestedBefore ? timestampDate(requestedBefore) : new Date();
-      const most = Math.min(limit || PENDING_DEFAULT, PENDING_MAX);
+      const most = pageLength(limit, PENDING_PAGE);
       return { registrations: await pendingRegistrations(parts.database.query, { before, limit: most, afterId }) };
     },
 

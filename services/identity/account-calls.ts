@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/postgresql';
+import { invalid } from '#lib/argument';
 import { requireRole, requireSelfOr } from '#lib/caller';
 import type { Parts } from '#lib/service';
 import { AccountRegisteredSchema, RoleGrantedSchema, RoleRevokedSchema } from '#proto/identity/v1/events';
 import type { IdentityService, RegisterAccountRequest } from '#proto/identity/v1/service';
-import { Account, emailOf, invalid, nameOf, newPasswordOf, rolesOf } from './account.ts';
+import { Account, emailOf, nameOf, newPasswordOf, rolesOf } from './account.ts';
 import { putAccounts } from './account-import.ts';
 import type { Passwords } from './password.ts';
 import { actAs } from './session-calls.ts';

@@ -1,5 +1,6 @@
 /** Many accounts at once, as a school's records or a demo campus bring them. */
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { invalid } from '#lib/argument';
 import { requireRole } from '#lib/caller';
 import { type Query, queryIn } from '#lib/database';
 import { codeOf } from '#lib/database-error';
@@ -7,7 +8,7 @@ import type { Parts } from '#lib/service';
 import type { Account as AccountMessage } from '#proto/identity/v1/account';
 import { AccountChangedSchema, AccountRegisteredSchema } from '#proto/identity/v1/events';
 import type { NewAccount, PutAccountsRequest } from '#proto/identity/v1/service';
-import { accountIdOf, emailOf, invalid, nameOf, newPasswordOf, rolesOf } from './account.ts';
+import { accountIdOf, emailOf, nameOf, newPasswordOf, rolesOf } from './account.ts';
 import type { Passwords } from './password.ts';
 
 const ACCOUNTS_MAX = 500;

@@ -1,7 +1,7 @@
 /** Accounts, and what may stand in one. */
 import { create } from '@bufbuild/protobuf';
-import { Code, ConnectError } from '@connectrpc/connect';
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import { invalid } from '#lib/argument';
 import { type Account as AccountMessage, AccountSchema } from '#proto/identity/v1/account';
 
 const EMAIL_LENGTH_MAX = 254;
@@ -77,8 +77,4 @@ export function rolesOf(words: readonly string[]): string[] {
   const unknown = words.find((word) => !ROLES.some((role) => role === word));
   if (unknown !== undefined) throw invalid('role', `must be one of ${ROLES.join(', ')}`);
   return ROLES.filter((role) => words.includes(role));
-}
-
-export function invalid(field: string, rule: string): ConnectError {
-  return new ConnectError(`${field}: ${rule}`, Code.InvalidArgument);
 }

@@ -190,7 +190,7 @@ export const GetMaterialResponseSchema: GenMessage<GetMaterialResponse> = /*@__P
  */
 export type ListMaterialsRequest = Message<"registrar.bookstore.v1.ListMaterialsRequest"> & {
   /**
-   * 1–500; 0 means 100.
+   * 0 means 100; more than 500 are not answered at once.
    *
    * @generated from field: int32 limit = 1;
    */

@@ -385,7 +385,7 @@ export type ListPendingRegistrationsRequest = Message<"registrar.enrollment.v1.L
   requestedBefore?: Timestamp | undefined;
 
   /**
-   * 1–500; 0 means 100.
+   * 0 means 100; more than 500 are not answered at once.
    *
    * @generated from field: int32 limit = 2;
    */

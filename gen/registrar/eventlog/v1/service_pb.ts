@@ -130,7 +130,7 @@ export type ReadEventsRequest = Message<"registrar.eventlog.v1.ReadEventsRequest
   afterPosition: bigint;
 
   /**
-   * 1–500; 0 means 100.
+   * 0 means 100; more than 500 are not answered at once.
    *
    * @generated from field: int32 limit = 2;
    */
