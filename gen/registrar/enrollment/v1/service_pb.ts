@@ -682,7 +682,8 @@ export const EnrollmentService: GenService<{
     output: typeof ListEnrollmentsResponseSchema;
   },
   /**
-   * CancelRegistration asks the saga of a pending registration to undo it. Refused with `registration-ended` once it ended.
+   * CancelRegistration asks the saga of a pending registration to undo it. Refused with `registration-ended` once it ended,
+   * and with `drop-in-progress` where only drops are left, which nothing undoes.
    *
    * @generated from rpc registrar.enrollment.v1.EnrollmentService.CancelRegistration
    */
