@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lowerPriority } from './priority.ts';
 import { endLeftover, recordProcess, send } from './running-process.ts';
 
 const logBytesMax = 10 * 1024 * 1024;
@@ -21,8 +20,6 @@ export interface ChildSpec {
   /** Ends it at once, but with its own children; sent when the supervisor was killed. */
   abandonSignal: NodeJS.Signals;
   stopTimeoutMs: number;
-  /** As `nice`: higher is less important. */
-  niceness?: number;
   user?: { uid: number; gid: number } | undefined;
   /** With a channel, a Node process notices by itself when its supervisor dies. */
   channel?: boolean;
@@ -66,7 +63,6 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
     await handle.exited;
     throw failure;
   }
-  if (spec.niceness !== undefined) void lowerPriority(pid, spec.niceness);
   return handle;
 }
 

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -22,7 +22,11 @@ afterEach(async () => {
 });
 
 /** A process of one small script, which is ready once it has written a file. */
-function kept(script: string, events: string[] = [], child: Partial<ChildSpec> = {}): Keeper {
+function kept(
+  script: string,
+  events: string[] = [],
+  { niceness = 0, ...child }: Partial<ChildSpec> & { niceness?: number } = {},
+): Keeper {
   const file = join(folder, 'script.mjs');
   const ready = join(folder, 'ready');
   writeFileSync(file, `import { writeFileSync } from 'node:fs';\nconst ready = ${JSON.stringify(ready)};\n${script}`);
@@ -31,6 +35,7 @@ function kept(script: string, events: string[] = [], child: Partial<ChildSpec> =
     child: { ...specOf(file), ...child },
     isReady: async () => readFileSync(ready, 'utf8') === String(one.pid()),
     readyTimeoutMs: 20_000,
+    niceness,
     onEvent: (line) => events.push(line),
   });
   started.push(one);
@@ -177,4 +182,20 @@ test('another process that got the number of a dead one is left alone', async ()
 
   expect(isRunning(alive)).toBe(true);
   stranger.kill('SIGKILL');
+});
+
+test('what is less important waits only once it was ready: until then somebody waits for it', async () => {
+  const told = join(folder, 'priority');
+  const tells = `import { getPriority } from 'node:os'; writeFileSync(${JSON.stringify(told)}, String(getPriority()));`;
+  const one = kept(`${tells} ${livesOn}`, [], { niceness: 7 });
+  const priority = () => getPriority(one.pid() ?? 0);
+
+  await one.start();
+  expect(readFileSync(told, 'utf8')).toBe(String(getPriority()));
+  await until(() => priority() === 7);
+
+  const first = one.pid();
+  one.signal('SIGKILL');
+  await until(() => one.pid() !== undefined && one.pid() !== first);
+  await until(() => priority() === 7);
 });

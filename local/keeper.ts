@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, type ChildSpec, startChild, tailOf } from './child.ts';
 import { PlatformError } from './failure.ts';
 import { type End, isHopeless, remedyFor, whyNotUp } from './last-words.ts';
+import { lowerPriority } from './priority.ts';
 import { send } from './running-process.ts';
 
 const backoffMinMs = 200;
@@ -18,6 +19,8 @@ export interface KeeperOptions {
   /** Whether it answers; a throw counts as not yet. */
   isReady: () => Promise<boolean>;
   readyTimeoutMs: number;
+  /** As `nice`: higher is less important. From when it was ready first: until then somebody waits for it. */
+  niceness?: number;
   /** Puts in order what the last run left, before each start. */
   beforeStart?: () => Promise<void>;
   /** One line about each restart. */
@@ -32,6 +35,7 @@ export class Keeper {
   #running: Promise<void> | undefined;
   #stopping = new AbortController();
   #crashes = 0;
+  #wasReady = false;
   #lastEnd: End = { how: '', words: '' };
 
   constructor(options: KeeperOptions) {
@@ -49,6 +53,8 @@ export class Keeper {
     this.#stopping = new AbortController();
     this.#running = this.#run(this.#stopping.signal);
     await this.untilReady(signal);
+    this.#wasReady = true;
+    this.#lowerPriority();
   }
 
   /** Answers when it is ready again, after a crash for example. @throws PlatformError where it cannot come up */
@@ -100,6 +106,7 @@ export class Keeper {
       if (stopped.aborted) return { how: 'not started', words: '' };
       const child = await startChild(spec);
       this.#child = child;
+      if (this.#wasReady) this.#lowerPriority();
       if (stopped.aborted) await child.stop();
       return { how: await child.exited, words: tailOf(spec.logFile, child.logStart) };
     } catch (failure) {
@@ -107,6 +114,11 @@ export class Keeper {
     } finally {
       this.#child = undefined;
     }
+  }
+
+  #lowerPriority(): void {
+    const { niceness } = this.#options;
+    if (this.#child && niceness !== undefined) void lowerPriority(this.#child.pid, niceness);
   }
 
   #report(end: End, backoffMs: number): void {

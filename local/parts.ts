@@ -86,10 +86,10 @@ function keeperOf(
       abandonSignal: 'SIGKILL',
       stopTimeoutMs,
       channel: true,
-      ...(niceness !== undefined && { niceness }),
     },
     isReady: () => isReady(part),
     readyTimeoutMs,
+    ...(niceness !== undefined && { niceness }),
     ...(onEvent && { onEvent }),
   });
 }

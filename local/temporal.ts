@@ -104,10 +104,10 @@ function serverKeeper(binary: string, folder: string, ports: TemporalPorts, opti
       stopSignal: 'SIGTERM',
       abandonSignal: 'SIGKILL',
       stopTimeoutMs,
-      ...(options.niceness !== undefined && { niceness: options.niceness }),
     },
     isReady: () => grpcServes(`${host}:${ports.frontend}`, frontendService),
     readyTimeoutMs,
+    ...(options.niceness !== undefined && { niceness: options.niceness }),
     ...(options.onEvent && { onEvent: options.onEvent }),
   });
 }
