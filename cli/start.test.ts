@@ -19,6 +19,8 @@ const pollMs = 50;
 const deadlineMs = 200_000;
 
 let folder: string;
+/** Where somebody else's payment provider is, instead of ours. */
+let theirProviderUrl: string | undefined;
 const started: ChildProcess[] = [];
 
 beforeEach(() => {
@@ -27,12 +29,17 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const one of started.splice(0)) await ended(one, 'SIGTERM');
+  theirProviderUrl = undefined;
   rmSync(folder, { recursive: true, force: true });
 });
 
 /** `registrar start` as a person runs it, with all that it has said so far. */
 function start(...options: string[]): { process: ChildProcess; said: () => string } {
-  const environment = { ...inheritedEnvironment(), TEMPORAL_ADDRESS: undefined };
+  const environment = {
+    ...inheritedEnvironment(),
+    TEMPORAL_ADDRESS: undefined,
+    PAYMENT_PROVIDER_URL: theirProviderUrl,
+  };
   const child = spawn(process.execPath, [registrar, 'start', '--data', folder, ...options], {
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -115,9 +122,13 @@ test('Ctrl-C ends everything, a second start finds its data, and a third beside 
   expect(await ended(first.process, 'SIGINT')).toBe(0);
   expect(all.filter(isRunning)).toEqual([]);
 
+  theirProviderUrl = 'http://127.0.0.1:9';
   const second = start('--port', port);
   await ready(second);
   const record = readPlatform(folder);
+  expect(record.paymentProviderUrl).toBe(theirProviderUrl);
+  expect(addressesOf(record, 'provider')).toEqual([]);
+  expect(second.said()).not.toContain('Loading the demo campus');
   expect(readFileSync(record.serviceKeyFile, 'utf8')).toBe(key);
   expect(await httpAnswers(`${record.edgeUrl}/healthz`)).toBe(true);
 

@@ -47,6 +47,8 @@ export interface Surroundings {
   replicaUrls: (database: string) => string[];
   primaryUrl: string;
   temporalAddress: string;
+  /** Of a provider that is not ours. */
+  paymentProviderUrl?: string | undefined;
   serviceKeyFile: string;
   signingKeyFile: string;
   workflowBundleFile: string;
@@ -116,7 +118,7 @@ export function environmentOf(part: Part, all: readonly Part[], around: Surround
     WORKFLOW_BUNDLE_FILE: around.workflowBundleFile,
     VIEWS_DATABASE_URL: around.databaseUrl('views'),
     VIEWS_REPLICA_URLS: around.replicaUrls('views').join(','),
-    PAYMENT_PROVIDER_URL: `http://${addresses('provider')[0]}`,
+    PAYMENT_PROVIDER_URL: around.paymentProviderUrl || `http://${addresses('provider')[0]}`,
     AUDIT_DATABASE_URL: around.primaryUrl,
     PAYMENT_METHOD_DEFAULT: demoCard,
   };

@@ -33,12 +33,14 @@ export interface Placement {
   scale?: Partial<Record<ProcessName, number>>;
   edgePort?: number;
   edgeHost?: string;
+  /** What somebody else runs. */
+  without?: readonly ProcessName[];
 }
 
 /** Gives every instance of every process its address, which it keeps over restarts. */
-export async function placeParts({ scale = {}, edgePort, edgeHost }: Placement): Promise<Part[]> {
+export async function placeParts({ scale = {}, edgePort, edgeHost, without = [] }: Placement): Promise<Part[]> {
   const parts: Part[] = [];
-  for (const name of processNames) {
+  for (const name of processNames.filter((one) => !without.includes(one))) {
     for (let number = 1; number <= (scale[name] ?? 1); number++) {
       const host = (name === 'edge' && edgeHost) || loopback;
       const port = (name === 'edge' && edgePort) || (await freePort());

@@ -86,15 +86,17 @@ async function startParts(
 ): Promise<Omit<Platform, 'stop'>> {
   const keys = await keyFiles(folder.path);
   const { cluster, temporal } = await startStores(folder, options, undo);
+  const { PAYMENT_PROVIDER_URL: paymentProviderUrl } = inheritedEnvironment();
   const around: Surroundings = {
     ...keys,
     databaseUrl: (database) => cluster.url(database),
     replicaUrls: (database) => cluster.members.slice(1).map((member) => cluster.url(database, member)),
     primaryUrl: cluster.primaryUrl,
     temporalAddress: temporal.address,
+    paymentProviderUrl,
     workflowBundleFile: join(folder.path, 'workflow-bundle.js'),
   };
-  const parts = await placeParts(options);
+  const parts = await placeParts({ ...options, without: paymentProviderUrl ? ['provider'] : [] });
   const kept = keepParts(parts, { ...options, around, logFolder: folder.logs, runFolder: folder.run });
   undo.defer(() => stopInOrder(kept));
   await startAll(kept, options);
@@ -173,7 +175,7 @@ function recordOf(
     dataFolder: folder.path,
     logFolder: folder.logs,
     edgeUrl: urlOf('edge')[0] ?? '',
-    paymentProviderUrl: urlOf('provider')[0] ?? '',
+    paymentProviderUrl: around.paymentProviderUrl || (urlOf('provider')[0] ?? ''),
     temporalAddress: temporal.address,
     ...(temporal.uiUrl && { temporalUiUrl: temporal.uiUrl }),
     primaryUrl: around.primaryUrl,
