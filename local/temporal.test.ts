@@ -1,11 +1,17 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { inheritedEnvironment } from '#lib/config';
+import { eventually } from '#lib/testing';
 import { PlatformError } from './failure.ts';
 import { startTemporal, type Temporal } from './temporal.ts';
+import { findTemporal } from './temporal-binary.ts';
 
 let folder: string;
 let server: Temporal | undefined;
@@ -19,14 +25,17 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function withClient<T>(address: string, body: (client: Client) => Promise<T>): Promise<T> {
+async function withClient<T>(address: string, body: (client: Client) => Promise<T>, namespace = 'default'): Promise<T> {
   const connection = await Connection.connect({ address });
   try {
-    return await body(new Client({ connection }));
+    return await body(new Client({ connection, namespace }));
   } finally {
     await connection.close();
   }
 }
+
+const HEARD_TIMEOUT_MS = 60_000;
+const run = promisify(execFile);
 
 const studentId = defineSearchAttributeKey('StudentId', 'KEYWORD');
 
@@ -69,6 +78,31 @@ test('a server that runs already is used, and left running', async () => {
   await theirs.stop();
 
   await withClient(address, (client) => client.workflowService.getSystemInfo({}));
+});
+
+test('a server of somebody else learns what sagas are found by', { timeout: 3 * HEARD_TIMEOUT_MS }, async () => {
+  const [address, namespace] = [inject('temporalAddress'), `theirs-${randomUUID()}`];
+  const temporal = await findTemporal({ environment: inheritedEnvironment() });
+  await run(temporal, ['operator', 'namespace', 'create', '--address', address, '--namespace', namespace]);
+  const start = () =>
+    withClient(address, startEnroll, namespace).then(
+      () => 'started',
+      ({ cause }: Error) => String(cause),
+    );
+  // The server hears of a new namespace some seconds later, and of its search attributes again.
+  await eventually(async () => /StudentId/.test(await start()), { what: 'being refused', timeoutMs: HEARD_TIMEOUT_MS });
+
+  const prepare = () => startTemporal({ folder, address, namespace });
+  await prepare();
+  await prepare();
+
+  await eventually(async () => (await start()) === 'started', { what: 'their saga', timeoutMs: HEARD_TIMEOUT_MS });
+});
+
+test('a server that cannot learn them is refused with the command that teaches it', async () => {
+  await expect(startTemporal({ folder, address: inject('temporalAddress'), namespace: 'nobodys' })).rejects.toThrow(
+    /does not take the search attributes of sagas \(.*nobodys.*\): run temporal operator search-attribute create --namespace nobodys --name StudentId/,
+  );
 });
 
 test('an address where no server answers is refused in one sentence', async () => {

@@ -7,10 +7,8 @@ import { Keeper } from './keeper.ts';
 import { takeLock } from './lock.ts';
 import { freePort } from './port.ts';
 import { grpcServes } from './readiness.ts';
+import { ensureSearchAttributes, searchAttributes } from './search-attributes.ts';
 import { findTemporal, type TemporalSearch } from './temporal-binary.ts';
-
-/** What sagas can be found by in the Web UI. */
-export const searchAttributes = { StudentId: 'Keyword', SectionId: 'KeywordList', Outcome: 'Keyword' } as const;
 
 const frontendService = 'temporal.api.workflowservice.v1.WorkflowService';
 const readyTimeoutMs = 60_000;
@@ -32,6 +30,8 @@ export interface TemporalOptions extends Partial<TemporalSearch> {
   folder: string;
   /** A server that runs already; then none is started. */
   address?: string | undefined;
+  /** Of the sagas, on a server that runs already. */
+  namespace?: string | undefined;
   /** Default: `temporal.log` in the folder. */
   logFile?: string;
   niceness?: number;
@@ -51,7 +51,7 @@ export interface Temporal {
 
 /** Starts a Temporal server and keeps it running, or makes sure that the one at `address` answers. */
 export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
-  if (options.address) return runningTemporal(options.address);
+  if (options.address) return runningTemporal(options.address, options.namespace || 'default');
   const folder = resolve(options.folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = takeLock(join(folder, 'lock'));
@@ -78,10 +78,12 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
   }
 }
 
-async function runningTemporal(address: string): Promise<Temporal> {
+async function runningTemporal(address: string, namespace: string): Promise<Temporal> {
   const serves = await grpcServes(address, frontendService).catch(() => false);
-  if (serves) return { address, uiUrl: undefined, server: undefined, stop: async () => undefined };
-  throw new PlatformError(`No Temporal server answers at ${address}: start it, or unset TEMPORAL_ADDRESS.`);
+  if (!serves)
+    throw new PlatformError(`No Temporal server answers at ${address}: start it, or unset TEMPORAL_ADDRESS.`);
+  await ensureSearchAttributes(address, namespace);
+  return { address, uiUrl: undefined, server: undefined, stop: async () => undefined };
 }
 
 interface TemporalPorts {

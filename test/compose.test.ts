@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import { type ProcessName, services, variables, variablesOf } from '#lib/config';
 import { startForTest } from '#lib/testing';
 import { databaseNames, entryOf, processNames, scalable } from '../local/part.ts';
-import { searchAttributes } from '../local/temporal.ts';
+import { searchAttributes } from '../local/search-attributes.ts';
 import { records } from '../services/records/records.ts';
 
 const checkout = join(import.meta.dirname, '..');
