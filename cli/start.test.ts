@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { inheritedEnvironment } from '#lib/config';
-import { addressesOf, readPlatform } from '../local/platform-record.ts';
+import { addressesOf, type PlatformRecord, readPlatform } from '../local/platform-record.ts';
 import { freePort } from '../local/port.ts';
 import { grpcServes, httpAnswers } from '../local/readiness.ts';
 import { isRunning, type RunningProcess } from '../local/running-process.ts';
@@ -87,11 +87,28 @@ function processes(): Map<string, RunningProcess> {
   return new Map(files.map((file) => [file.slice(folder.length + 1), JSON.parse(readFileSync(file, 'utf8'))]));
 }
 
+/** What a person who has just started it looks for. */
+function expectTable(said: string, record: PlatformRecord): void {
+  const rows = [
+    ['REST edge', record.edgeUrl],
+    ['API docs', `${record.edgeUrl}/docs`],
+    ['Temporal Web UI', record.temporalUiUrl],
+    ['  enrollment-2', record.parts.find(({ name, number }) => name === 'enrollment' && number === 2)?.address],
+    ['Demo logins', 'student-001@campus.example, instructor-01@campus.example, staff@campus.example'],
+    ['Password', 'registrar-demo'],
+  ];
+  const lines = said.split('\n').map((line) => line.split(/ {2,}/).filter(Boolean).slice(0, 2));
+  for (const [label = '', value] of rows) expect(lines).toContainEqual([label.trim(), value]);
+}
+
 test('a killed service is back under its address, and a killed supervisor leaves nothing running', async () => {
   const port = await freePort();
   const platform = start('--port', String(port), '--scale', 'enrollment=2');
   await ready(platform);
   const record = readPlatform(folder);
+  expect(platform.said()).toMatch(/^Starting Postgres and Temporal$/m);
+  expect(platform.said()).toMatch(/^0 of \d+ processes are ready; waiting for identity, .*edge/m);
+  expectTable(platform.said(), record);
   const before = processes();
   expect([...before.keys()]).toEqual(expect.arrayContaining(['run/enrollment-2.pid', 'postgres/replica-2.pid']));
   expect(record.edgeUrl).toBe(`http://127.0.0.1:${port}`);
@@ -116,6 +133,7 @@ test('Ctrl-C ends everything, a second start finds its data, and a third beside 
   const port = String(await freePort());
   const first = start('--port', port);
   await ready(first);
+  expect(first.said()).toMatch(/^Loading the demo campus$/m);
   const key = readFileSync(readPlatform(folder).serviceKeyFile, 'utf8');
   expect(statSync(join(folder, 'platform.json')).mode & 0o777).toBe(0o600);
   const all = [...processes().values()];

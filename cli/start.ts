@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { ProcessName } from '#lib/config';
 import { PlatformError } from '../local/failure.ts';
 import { type Platform, startPlatform } from '../local/platform.ts';
+import { secondsSince } from '../local/reporting.ts';
 import { loadCampusOnce } from './campus/load.ts';
 import { connect } from './connect.ts';
 import { dataOption } from './data-option.ts';
@@ -63,8 +64,8 @@ async function serveUntil(
 ): Promise<void> {
   try {
     await firstStart(platform, progress);
-    const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
-    progress.say(`${addressTable(platform.record)}\n\nReady in ${seconds} s. Ctrl-C stops everything.`);
+    const table = addressTable(platform.record);
+    progress.say(`${table}\n\nReady in ${secondsSince(startedAt)}. Ctrl-C stops everything.`);
     if (!ending.aborted) await new Promise((resolve) => ending.addEventListener('abort', resolve, { once: true }));
   } finally {
     await platform.stop();

@@ -15,10 +15,10 @@ import {
   type Surroundings,
 } from './part.ts';
 import { freePort } from './port.ts';
+import { reporting } from './reporting.ts';
 
 const readyTimeoutMs = 90_000;
 const stopTimeoutMs = 15_000;
-const waitingReportMs = 2_000;
 const loopback = '127.0.0.1';
 
 /** Nobody is stopped before those who call it; all others are last. */
@@ -102,21 +102,13 @@ export async function startAll(
   { signal, onProgress }: { signal?: AbortSignal; onProgress?: (line: string) => void },
 ): Promise<void> {
   const waiting = new Set(kept.map((one) => one.keeper.name));
-  const report = setInterval(() => {
-    onProgress?.(
-      `${kept.length - waiting.size} of ${kept.length} processes are ready; waiting for ${[...waiting].join(', ')}`,
-    );
-  }, waitingReportMs);
-  try {
-    await Promise.all(
-      kept.map(async ({ keeper }) => {
-        await keeper.start(signal);
-        waiting.delete(keeper.name);
-      }),
-    );
-  } finally {
-    clearInterval(report);
-  }
+  const line = () =>
+    `${kept.length - waiting.size} of ${kept.length} processes are ready; waiting for ${[...waiting].join(', ')}`;
+  const start = async ({ keeper }: KeptPart) => {
+    await keeper.start(signal);
+    waiting.delete(keeper.name);
+  };
+  await reporting(line, onProgress, () => Promise.all(kept.map(start)));
 }
 
 export async function stopInOrder(kept: readonly KeptPart[]): Promise<void> {

@@ -10,6 +10,7 @@ import { findPart, keepParts, pidsOf, placeParts, startAll, stopInOrder } from '
 import { forgetPlatform, type PlatformRecord, writePlatform } from './platform-record.ts';
 import { listenFailure } from './port.ts';
 import { type Cluster, createDatabases, startCluster } from './postgres.ts';
+import { reporting, secondsSince } from './reporting.ts';
 import { runningProcess } from './running-process.ts';
 import { startTemporal, type Temporal } from './temporal.ts';
 
@@ -120,44 +121,57 @@ async function startStores(folder: DataFolder, options: PlatformOptions, undo: A
   });
   // Where one fails, the other is not waited for: building Temporal may take minutes.
   const failed = new AbortController();
-  const { onEvent, onProgress } = options;
+  const { onEvent } = options;
+  const progress = storeProgress(options);
   const told = {
     signal: AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])]),
+    onProgress: progress.tell,
     ...(onEvent && { onEvent }),
-    ...(onProgress && { onProgress }),
   };
-  const starting = [
-    timed('Postgres', options, async () => {
+  const stores = [
+    progress.starting('Postgres', async () => {
       const cluster = await startCluster({ folder: folder.postgres, replicas, logFolder: folder.logs, ...told });
       stops.push(() => cluster.stop());
       await createDatabases(cluster, databaseNames);
       return cluster;
     }),
-    timed('Temporal', options, async () => {
-      const temporal = await startTemporal({
-        folder: folder.temporal,
-        address: inheritedEnvironment().TEMPORAL_ADDRESS,
-        logFile: join(folder.logs, 'temporal.log'),
-        niceness: temporalNiceness,
-        ...told,
-      });
+    progress.starting('Temporal', async () => {
+      const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = inheritedEnvironment();
+      const logFile = join(folder.logs, 'temporal.log');
+      const niceness = temporalNiceness;
+      const temporal = await startTemporal({ folder: folder.temporal, address, namespace, logFile, niceness, ...told });
       stops.push(() => temporal.stop());
       return temporal;
     }),
   ] as const;
-  for (const one of starting) one.catch((failure: unknown) => failed.abort(failure));
+  for (const one of stores) one.catch((failure: unknown) => failed.abort(failure));
   // Both have ended, up or down, before what they started can be undone.
-  await Promise.allSettled(starting);
+  await reporting(progress.line, options.onProgress, () => Promise.allSettled(stores));
   failed.signal.throwIfAborted();
-  const [cluster, temporal] = await Promise.all(starting);
+  const [cluster, temporal] = await Promise.all(stores);
   return { cluster, temporal };
 }
 
-async function timed<T>(what: string, { onProgress }: PlatformOptions, body: () => Promise<T>): Promise<T> {
-  const startedAt = Date.now();
-  const result = await body();
-  onProgress?.(`${what} is ready (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`);
-  return result;
+/** What is started, and which of it is ready. */
+function storeProgress({ onProgress }: PlatformOptions) {
+  const waiting = new Set<string>();
+  let isFetching = false;
+  return {
+    line: () => (isFetching && waiting.has('Temporal') ? undefined : `Starting ${[...waiting].join(' and ')}`),
+    /** Temporal itself tells how the making of it goes. */
+    tell: (line: string) => {
+      isFetching = true;
+      onProgress?.(line);
+    },
+    starting: async <T>(what: string, body: () => Promise<T>): Promise<T> => {
+      const startedAt = Date.now();
+      waiting.add(what);
+      const result = await body();
+      waiting.delete(what);
+      onProgress?.(`${what} is ready (${secondsSince(startedAt)})`);
+      return result;
+    },
+  };
 }
 
 function recordOf(
