@@ -116,7 +116,7 @@ test('seats show the newest count, and are unknown before enrollment told one', 
   const em = orm.em.fork();
 
   expect(await em.findOneOrFail(SectionView, LECTURE)).toMatchObject({
-    ...{ capacity: 2, taken: 0, waitlisted: 1, seatsVersion: 8n, countsAt: new Date('2026-09-01T08:00:09Z') },
+    ...{ capacity: 2, taken: 0, waitlisted: 1, seatsVersion: 8n, countsAt: new Date('2026-09-01T08:00:14Z') },
   });
   expect(await em.findOneOrFail(SectionView, LAB)).toMatchObject({
     ...{ capacity: 2, taken: null, waitlisted: null, seatsVersion: null, countsAt: null },

@@ -24,6 +24,7 @@ import {
   RegistrationCompletedSchema,
   RegistrationDecidedSchema,
   RegistrationUndoneSchema,
+  SeatsCountedSchema,
   SectionSeatsChangedSchema,
   WaitlistLeftSchema,
 } from '#proto/enrollment/v1/events';
@@ -124,22 +125,22 @@ function enrollment(ids: Ids): NewEvent[] {
     told(SectionSeatsChangedSchema, { seats: seats(1n, 0)[0] }),
     told(RegistrationDecidedSchema, {
       registration: of(completed, 'ada', Status.PENDING, { outcome: RESERVED }),
-      seats: seats(2n, 1),
     }),
+    told(SeatsCountedSchema, { seats: seats(2n, 1) }),
     told(RegistrationDecidedSchema, {
       registration: of(undone, 'ben', Status.PENDING, { outcome: RESERVED }),
-      seats: seats(3n, 2),
     }),
+    told(SeatsCountedSchema, { seats: seats(3n, 2) }),
     told(RegistrationDecidedSchema, {
       registration: of(waitlisted, 'cleo', Status.COMPLETED, { outcome: WAITLISTED, waitlistPosition: 1 }),
       enrollments: place(waitlisted, 'cleo', WAITLISTED, 7n),
-      seats: seats(4n, 2, 1),
     }),
+    told(SeatsCountedSchema, { seats: seats(4n, 2, 1) }),
     told(RegistrationDecidedSchema, {
       registration: of(declined, 'dan', Status.PENDING, { outcome: WAITLISTED, waitlistPosition: 2 }),
       enrollments: place(declined, 'dan', WAITLISTED, 9n),
-      seats: seats(5n, 2, 2),
     }),
+    told(SeatsCountedSchema, { seats: seats(5n, 2, 2) }),
     told(RegistrationDecidedSchema, { registration: of(refused, 'eve', Status.REFUSED, full) }),
     // The saga's calls have other traces than the request.
     told(
@@ -163,8 +164,8 @@ function enrollment(ids: Ids): NewEvent[] {
         enrolledBy: completed,
       }),
       enrollments: place(completed, 'ada', DROPPED),
-      seats: seats(8n, 0, 1),
     }),
+    told(SeatsCountedSchema, { seats: seats(8n, 0, 1) }),
     told(RegistrationCompletedSchema, {
       registration: of(dropping, 'ada', Status.COMPLETED, {
         action: Action.DROP,

@@ -1,9 +1,9 @@
 /** Seats of sections, as enrollment counts them: narrow rows, since they change all the time. SectionView shows them. */
 
 import {
-  RegistrationDecidedSchema,
   RegistrationProgressedSchema,
   RegistrationUndoneSchema,
+  SeatsCountedSchema,
   SectionSeatsChangedSchema,
   WaitlistLeftSchema,
 } from '#proto/enrollment/v1/events';
@@ -33,9 +33,9 @@ export const seats: Projection = {
 function countsIn(event: Event): SeatCount[] {
   const changed = factOf(event, SectionSeatsChangedSchema) ?? factOf(event, WaitlistLeftSchema);
   if (changed) return changed.seats ? [changed.seats] : [];
-  const registered =
-    factOf(event, RegistrationDecidedSchema) ??
+  const counted =
+    factOf(event, SeatsCountedSchema) ??
     factOf(event, RegistrationProgressedSchema) ??
     factOf(event, RegistrationUndoneSchema);
-  return registered?.seats ?? [];
+  return counted?.seats ?? [];
 }

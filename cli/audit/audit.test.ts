@@ -51,6 +51,12 @@ test("an audit that cannot read the provider's book says so", async () => {
 
 type Case = [what: string, broken: InvariantName[], wrongs: (happened: Happened) => Wrongs];
 
+/** Where the log tells the seats that were left when a registration was decided. */
+function countedAfter(registrationId: string): string {
+  return `(select min(position) from events where type like '%SeatsCounted' and position >
+    (select position from events where subject = '${registrationId}' and type like '%RegistrationDecided'))`;
+}
+
 const seats: Case[] = [
   ['a counter is wrong', ['I1'], () => ({ enrollment: 'update sections set taken = taken + 1 where taken = 0' })],
   [
@@ -66,7 +72,7 @@ const seats: Case[] = [
     ['I1'],
     ({ enrolled }) => ({
       enrollment: `update events set data = jsonb_set(data::jsonb, '{seats,0,taken}', '11')
-        where subject = '${enrolled}' and type like '%RegistrationDecided'`,
+        where position = ${countedAfter(enrolled)}`,
     }),
   ],
   [
@@ -74,7 +80,7 @@ const seats: Case[] = [
     ['I1'],
     ({ enrolled }) => ({
       enrollment: `update events set data = jsonb_set(data::jsonb, '{seats,0,version}', '"1000"')
-        where subject = '${enrolled}' and type like '%RegistrationDecided'`,
+        where position = ${countedAfter(enrolled)}`,
     }),
   ],
   [

@@ -18,7 +18,7 @@ const countersAreRight = `
   ) known on known.section_id = s.id
   cross join lateral (select coalesce(known.seats, 0) as seats, coalesce(known.waiting, 0) as waiting) live`;
 
-/** The log tells the counts after every commit. Registrations of one batch tell the same count, of the same version. */
+/** The log tells the counts after every commit. */
 const neverOversold = `
   select section_id || ' at position ' || position as id, case
     when taken > capacity or taken < 0 or waitlisted < 0

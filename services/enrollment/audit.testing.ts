@@ -9,6 +9,7 @@ import {
   RegistrationDecidedSchema,
   RegistrationProgressedSchema,
   RegistrationUndoneSchema,
+  SeatsCountedSchema,
   SectionSeatsChangedSchema,
   WaitlistLeftSchema,
 } from '#proto/enrollment/v1/events';
@@ -86,14 +87,14 @@ function toldBy(event: Event): { registration?: Registration; enrollments: Enrol
     return { enrollments: left?.enrollment ? [left.enrollment] : [], seats: changed.seats ? [changed.seats] : [] };
   }
   const decided = read(event, RegistrationDecidedSchema);
-  const withSeats = decided ?? read(event, RegistrationProgressedSchema) ?? read(event, RegistrationUndoneSchema);
-  const told = withSeats ?? read(event, RegistrationCompletedSchema);
+  const withSeats = read(event, RegistrationProgressedSchema) ?? read(event, RegistrationUndoneSchema);
+  const told = decided ?? withSeats ?? read(event, RegistrationCompletedSchema);
   const { registration, enrollments = [] } = told ?? {};
   const reserved = decided?.registration ? enrollmentsOf(decided.registration, Outcome.RESERVED) : [];
   return {
     ...(registration && { registration }),
     enrollments: [...reserved, ...enrollments],
-    seats: withSeats?.seats ?? [],
+    seats: (withSeats ?? read(event, SeatsCountedSchema))?.seats ?? [],
   };
 }
 

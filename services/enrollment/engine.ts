@@ -8,15 +8,21 @@ import { Batcher } from '#lib/batcher';
 import { inTransaction, type Query } from '#lib/database';
 import { codeOf } from '#lib/database-error';
 import { append, headPosition, type LogHead, type NewEvent, newEvent } from '#lib/event-log';
-import { RegistrationDecidedSchema } from '#proto/enrollment/v1/events';
+import { RegistrationDecidedSchema, SeatsCountedSchema } from '#proto/enrollment/v1/events';
 import type { Registration } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest, ValidateResponse } from '#proto/enrollment/v1/service';
 import { type Decided, decideAll } from './decide.ts';
 import type { FactsCache } from './facts.ts';
 import { batchSize, decisionLatency } from './measures.ts';
-import { findRegistrations, registrationOf, requestHash, type StoredRegistration } from './registration.ts';
+import {
+  findRegistrations,
+  registrationOf,
+  requestHash,
+  type StoredRegistration,
+  seatCountOf,
+} from './registration.ts';
 import { lockStudents, readSnapshot } from './snapshot.ts';
-import { otherEnrollments, seatsAfter, writeDecided } from './write.ts';
+import { otherEnrollments, writeDecided } from './write.ts';
 
 const BATCH_MAX = 1_000;
 /** Two batches of one process would wait for each other's popular sections, and one that grew meanwhile locks each of them once. */
@@ -201,19 +207,18 @@ function rounds(asks: Ask[]): Ask[][] {
   return split;
 }
 
-/** One event a registration, in the order of their decisions. */
+/** One event a registration, in the order of their decisions, and one of the seats that are left. Rejects, so that both are waited for. */
 async function eventsOf(written: (Ask & { registration: Registration })[], decided: Decided): Promise<NewEvent[]> {
-  return written.map(({ actor, traceparent, registration }) =>
+  const events = written.map(({ actor, traceparent, registration }) =>
     newEvent(
       RegistrationDecidedSchema,
       { subject: registration.id, actor, traceparent },
-      {
-        registration,
-        enrollments: otherEnrollments(registration, decided),
-        seats: seatsAfter(registration, decided),
-      },
+      { registration, enrollments: otherEnrollments(registration, decided) },
     ),
   );
+  if (decided.sections.size === 0) return events;
+  const about = { subject: 'seats', actor: 'service:enrollment', traceparent: '' };
+  return [...events, newEvent(SeatsCountedSchema, about, { seats: [...decided.sections.values()].map(seatCountOf) })];
 }
 
 /** What was decided when the id first came, if it came with the same content. */

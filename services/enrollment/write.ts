@@ -10,13 +10,10 @@ import {
   OutcomeSchema,
   type Registration,
   RegistrationStatusSchema,
-  type SeatCount,
-  RegistrationStatus as Status,
 } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest } from '#proto/enrollment/v1/service';
 import { type Decided, isGranted, needsSaga } from './decide.ts';
-import { requestHash, seatCountOf } from './registration.ts';
-import type { Section } from './section.ts';
+import { requestHash } from './registration.ts';
 
 export interface DecidedBatch {
   written: { request: RegisterRequest; registration: Registration }[];
@@ -75,13 +72,6 @@ export async function writeDecided(query: Query, { written, decided, now }: Deci
     sections.map(({ waitlistNext }) => waitlistNext),
     sections.map(({ version }) => version),
   ]);
-}
-
-/** Seats of the sections that a registration touched, as they are after the batch. */
-export function seatsAfter(registration: Registration, { sections }: Decided): SeatCount[] {
-  if (registration.status === Status.REFUSED) return [];
-  const touched = registration.items.filter(isGranted).map(({ sectionId }) => sections.get(sectionId));
-  return touched.filter((section): section is Section => section !== undefined).map(seatCountOf);
 }
 
 /** Enrollments that its items do not tell of by themselves: those that wait, and those of earlier registrations that its drops ended. */

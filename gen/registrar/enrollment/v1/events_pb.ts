@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/enrollment/v1/events.proto.
  */
 export const file_registrar_enrollment_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("CiRyZWdpc3RyYXIvZW5yb2xsbWVudC92MS9ldmVudHMucHJvdG8SF3JlZ2lzdHJhci5lbnJvbGxtZW50LnYxIr8BChNSZWdpc3RyYXRpb25EZWNpZGVkEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAyADKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnQiRAoVQ2FuY2VsbGF0aW9uUmVxdWVzdGVkEhcKD3JlZ2lzdHJhdGlvbl9pZBgBIAEoCRISCgpzdHVkZW50X2lkGAIgASgJIo4BChVSZWdpc3RyYXRpb25Db21wbGV0ZWQSOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEjgKC2Vucm9sbG1lbnRzGAIgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudCK+AQoSUmVnaXN0cmF0aW9uVW5kb25lEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAyADKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnQiwgEKFlJlZ2lzdHJhdGlvblByb2dyZXNzZWQSOwoMcmVnaXN0cmF0aW9uGAEgASgLMiUucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuUmVnaXN0cmF0aW9uEjgKC2Vucm9sbG1lbnRzGAIgAygLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudBIxCgVzZWF0cxgDIAMoCzIiLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlNlYXRDb3VudCJIChNTZWN0aW9uU2VhdHNDaGFuZ2VkEjEKBXNlYXRzGAEgASgLMiIucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuU2VhdENvdW50InoKDFdhaXRsaXN0TGVmdBI3CgplbnJvbGxtZW50GAEgASgLMiMucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuRW5yb2xsbWVudBIxCgVzZWF0cxgCIAEoCzIiLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlNlYXRDb3VudGIGcHJvdG8z", [file_registrar_enrollment_v1_registration]);
+  fileDesc("CiRyZWdpc3RyYXIvZW5yb2xsbWVudC92MS9ldmVudHMucHJvdG8SF3JlZ2lzdHJhci5lbnJvbGxtZW50LnYxIowBChNSZWdpc3RyYXRpb25EZWNpZGVkEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQiQQoMU2VhdHNDb3VudGVkEjEKBXNlYXRzGAEgAygLMiIucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuU2VhdENvdW50IkQKFUNhbmNlbGxhdGlvblJlcXVlc3RlZBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkSEgoKc3R1ZGVudF9pZBgCIAEoCSKOAQoVUmVnaXN0cmF0aW9uQ29tcGxldGVkEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQivgEKElJlZ2lzdHJhdGlvblVuZG9uZRI7CgxyZWdpc3RyYXRpb24YASABKAsyJS5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5SZWdpc3RyYXRpb24SOAoLZW5yb2xsbWVudHMYAiADKAsyIy5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5FbnJvbGxtZW50EjEKBXNlYXRzGAMgAygLMiIucmVnaXN0cmFyLmVucm9sbG1lbnQudjEuU2VhdENvdW50IsIBChZSZWdpc3RyYXRpb25Qcm9ncmVzc2VkEjsKDHJlZ2lzdHJhdGlvbhgBIAEoCzIlLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlJlZ2lzdHJhdGlvbhI4CgtlbnJvbGxtZW50cxgCIAMoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAyADKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnQiSAoTU2VjdGlvblNlYXRzQ2hhbmdlZBIxCgVzZWF0cxgBIAEoCzIiLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLlNlYXRDb3VudCJ6CgxXYWl0bGlzdExlZnQSNwoKZW5yb2xsbWVudBgBIAEoCzIjLnJlZ2lzdHJhci5lbnJvbGxtZW50LnYxLkVucm9sbG1lbnQSMQoFc2VhdHMYAiABKAsyIi5yZWdpc3RyYXIuZW5yb2xsbWVudC52MS5TZWF0Q291bnRiBnByb3RvMw", [file_registrar_enrollment_v1_registration]);
 
 /**
  * @generated from message registrar.enrollment.v1.RegistrationDecided
@@ -31,11 +31,6 @@ export type RegistrationDecided = Message<"registrar.enrollment.v1.RegistrationD
    * @generated from field: repeated registrar.enrollment.v1.Enrollment enrollments = 2;
    */
   enrollments: Enrollment[];
-
-  /**
-   * @generated from field: repeated registrar.enrollment.v1.SeatCount seats = 3;
-   */
-  seats: SeatCount[];
 };
 
 /**
@@ -44,6 +39,25 @@ export type RegistrationDecided = Message<"registrar.enrollment.v1.RegistrationD
  */
 export const RegistrationDecidedSchema: GenMessage<RegistrationDecided> = /*@__PURE__*/
   messageDesc(file_registrar_enrollment_v1_events, 0);
+
+/**
+ * Seats as decisions have left them: those that were made together are told of first, and what they left of all their sections once, after.
+ *
+ * @generated from message registrar.enrollment.v1.SeatsCounted
+ */
+export type SeatsCounted = Message<"registrar.enrollment.v1.SeatsCounted"> & {
+  /**
+   * @generated from field: repeated registrar.enrollment.v1.SeatCount seats = 1;
+   */
+  seats: SeatCount[];
+};
+
+/**
+ * Describes the message registrar.enrollment.v1.SeatsCounted.
+ * Use `create(SeatsCountedSchema)` to create a new message.
+ */
+export const SeatsCountedSchema: GenMessage<SeatsCounted> = /*@__PURE__*/
+  messageDesc(file_registrar_enrollment_v1_events, 1);
 
 /**
  * The student asked to undo a pending registration; the saga will.
@@ -67,7 +81,7 @@ export type CancellationRequested = Message<"registrar.enrollment.v1.Cancellatio
  * Use `create(CancellationRequestedSchema)` to create a new message.
  */
 export const CancellationRequestedSchema: GenMessage<CancellationRequested> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_events, 1);
+  messageDesc(file_registrar_enrollment_v1_events, 2);
 
 /**
  * All of it is done.
@@ -91,7 +105,7 @@ export type RegistrationCompleted = Message<"registrar.enrollment.v1.Registratio
  * Use `create(RegistrationCompletedSchema)` to create a new message.
  */
 export const RegistrationCompletedSchema: GenMessage<RegistrationCompleted> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_events, 2);
+  messageDesc(file_registrar_enrollment_v1_events, 3);
 
 /**
  * It has ended without its seats. What was granted on its own stays: its drops, and in mode `each` its places on waitlists.
@@ -122,7 +136,7 @@ export type RegistrationUndone = Message<"registrar.enrollment.v1.RegistrationUn
  * Use `create(RegistrationUndoneSchema)` to create a new message.
  */
 export const RegistrationUndoneSchema: GenMessage<RegistrationUndone> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_events, 3);
+  messageDesc(file_registrar_enrollment_v1_events, 4);
 
 /**
  * A part of it is settled while another is open: its seats are enrolled or given back and its drops go on, or the other way round.
@@ -153,7 +167,7 @@ export type RegistrationProgressed = Message<"registrar.enrollment.v1.Registrati
  * Use `create(RegistrationProgressedSchema)` to create a new message.
  */
 export const RegistrationProgressedSchema: GenMessage<RegistrationProgressed> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_events, 4);
+  messageDesc(file_registrar_enrollment_v1_events, 5);
 
 /**
  * A section's capacity changed, or it was first seen.
@@ -172,7 +186,7 @@ export type SectionSeatsChanged = Message<"registrar.enrollment.v1.SectionSeatsC
  * Use `create(SectionSeatsChangedSchema)` to create a new message.
  */
 export const SectionSeatsChangedSchema: GenMessage<SectionSeatsChanged> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_events, 5);
+  messageDesc(file_registrar_enrollment_v1_events, 6);
 
 /**
  * A student gave up a place on a waitlist.
@@ -196,5 +210,5 @@ export type WaitlistLeft = Message<"registrar.enrollment.v1.WaitlistLeft"> & {
  * Use `create(WaitlistLeftSchema)` to create a new message.
  */
 export const WaitlistLeftSchema: GenMessage<WaitlistLeft> = /*@__PURE__*/
-  messageDesc(file_registrar_enrollment_v1_events, 6);
+  messageDesc(file_registrar_enrollment_v1_events, 7);
 
