@@ -1,16 +1,44 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
+import type { Activities } from '../workflows/activities.ts';
 import { type Campus, startCampus } from './campus.ts';
+import { type Gate, Gates } from './gates.ts';
 import { traces } from './traces.ts';
 
+const IN_FLIGHT_MAX = 2;
+
+const gates = new Gates();
+/** Registrations whose sagas are open now, of those that a test counts. */
+const open = new Set<string>();
+const counted = new Set<string>();
+let openMost = 0;
 let campus: Campus;
 
 beforeAll(async () => {
-  campus = await startCampus();
+  campus = await startCampus({
+    activities: (real) => counting(gates.around(real)),
+    environment: { SAGAS_IN_FLIGHT_MAX: String(IN_FLIGHT_MAX) },
+  });
 });
 afterAll(() => campus.stop());
+
+function counting(real: Activities): Activities {
+  return {
+    ...real,
+    reserveSeats: (input) => {
+      if (counted.has(input.registrationId)) open.add(input.registrationId);
+      openMost = Math.max(openMost, open.size);
+      return real.reserveSeats(input);
+    },
+    confirmSeats: async (input) => {
+      await real.confirmSeats(input);
+      open.delete(input.registrationId);
+    },
+  };
+}
 
 test('a registration is carried to enrolled across all services', async () => {
   const book = await campus.material();
@@ -123,4 +151,25 @@ test('operators find a saga by student, section and outcome, and read whose it i
   const { currentDetails } = await saga.query<{ currentDetails: string }>('__temporal_workflow_metadata');
   const steps = ['reserveSeats', 'chargeTuition', 'reserveMaterials', 'recordEnrollment', 'confirmSeats'];
   expect(currentDetails.split('\n')).toEqual(steps.map((step) => expect.stringMatching(new RegExp(`✅.*${step}`))));
+});
+
+test('however many register at once, no more sagas are open than may be, and all get their turn', async () => {
+  const section = await campus.section();
+  const waiting = new Map<string, Gate>();
+  for (let count = 0; count < 5 * IN_FLIGHT_MAX; count++) {
+    const id = randomUUID();
+    counted.add(id);
+    waiting.set(id, gates.before(id, 'reserveSeats'));
+  }
+  await Promise.all([...waiting.keys()].map((id) => campus.register(`student-${id}`, [section], { id })));
+
+  // While each of them is carried to its end, all others have every chance to begin.
+  while (waiting.size > 0) {
+    const [id = ''] = await eventually(() => open.size > 0 && open, { what: 'the next saga' });
+    waiting.get(id)?.open();
+    waiting.delete(id);
+    expect((await campus.settled(id)).status).toBe(Status.COMPLETED);
+  }
+
+  expect(openMost).toBe(IN_FLIGHT_MAX);
 });

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 
+/** Between two counts, and after a start: Temporal counts a workflow a moment after it has taken it. */
 const RECOUNT_MS = 200;
 
 /** Counts running sagas that are not stuck: those wait for an operator, and must not hold up everybody else. */
@@ -10,8 +11,11 @@ export class Admission {
   readonly #taskQueue: string;
   readonly #openMax: number;
   #counted = 0;
-  #countedAtMs = 0;
-  #startedSince = 0;
+  #entered = 0;
+  /** Of those that entered, how many the last count was sure to see. */
+  #enteredAtCount = 0;
+  #starting = 0;
+  #quietSinceMs = 0;
   #counting: Promise<void> | undefined;
 
   constructor(client: Client, { taskQueue, openMax }: { taskQueue: string; openMax: number }) {
@@ -20,16 +24,23 @@ export class Admission {
     this.#openMax = openMax;
   }
 
-  /** As far as is known. */
+  /** As far as is known; some twice, until the next count. */
   get open(): number {
-    return this.#counted + this.#startedSince;
+    return this.#counted + this.#entered - this.#enteredAtCount;
   }
 
-  /** Resolves when one more may be started. @throws when the signal aborts, or Temporal cannot tell. */
-  async enter(signal: AbortSignal): Promise<void> {
+  /** Runs `start` when one more may be started. @throws when the signal aborts, or Temporal cannot tell. */
+  async enter(signal: AbortSignal, start: () => Promise<void>): Promise<void> {
     while (this.open >= this.#openMax) await this.#recount(signal);
     signal.throwIfAborted();
-    this.#startedSince++;
+    this.#entered++;
+    this.#starting++;
+    try {
+      await start();
+    } finally {
+      this.#starting--;
+      this.#quietSinceMs = Date.now();
+    }
   }
 
   /** Once for all who wait. */
@@ -41,12 +52,13 @@ export class Admission {
   }
 
   async #count(signal: AbortSignal): Promise<void> {
-    const pauseMs = this.#countedAtMs + RECOUNT_MS - Date.now();
+    const pauseMs = this.#quietSinceMs + RECOUNT_MS - Date.now();
     if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
+    const sureToSee = this.#entered - this.#starting;
     const query = `TaskQueue = '${this.#taskQueue}' and ExecutionStatus = 'Running' and Outcome = 'running'`;
     const { count } = await this.#client.workflow.count(query);
     this.#counted = count;
-    this.#countedAtMs = Date.now();
-    this.#startedSince = 0;
+    this.#enteredAtCount = sureToSee;
+    this.#quietSinceMs = Date.now();
   }
 }

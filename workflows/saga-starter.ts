@@ -130,8 +130,9 @@ export class SagaStarts {
   /** Starts it when its turn comes. */
   async #admit(start: SagaStart, signal: AbortSignal, parent?: string): Promise<void> {
     await this.#rush.giveWay(signal);
-    await this.#admission.enter(signal);
-    await inSpan(`start ${start.workflow}`, parent ? { parent } : {}, () => this.#start(start));
+    await this.#admission.enter(signal, () =>
+      inSpan(`start ${start.workflow}`, parent ? { parent } : {}, () => this.#start(start)),
+    );
   }
 
   async #start({ workflow, registrationId, studentId: student, sectionIds, summary, input }: SagaStart): Promise<void> {
