@@ -1,4 +1,5 @@
 /** Clients of other services: one channel a service, with deadlines, retries, tokens and traces. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DescService } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt';
 import { type Client, Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect';
@@ -80,14 +81,9 @@ function retried(): Interceptor {
 }
 
 /** Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */
-function backoff(attempt: number, signal: AbortSignal): Promise<void> {
+async function backoff(attempt: number, signal: AbortSignal): Promise<void> {
   const delayMs = Math.random() * BACKOFF_FIRST_MS * 2 ** attempt;
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, delayMs);
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(ConnectError.from(signal.reason, Code.Canceled));
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
+  await sleep(delayMs, undefined, { signal }).catch(() => {
+    throw ConnectError.from(signal.reason, Code.Canceled);
   });
 }

@@ -1,4 +1,5 @@
 /** grpc.health.v1: what load balancers and supervisors ask. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect';
 import { type Health, HealthCheckResponse_ServingStatus as Status } from '../gen/grpc/health/v1/health_pb.ts';
 
@@ -22,19 +23,8 @@ export function healthService(names: readonly string[], isServing: () => boolean
         const now = known(service) ? status() : Status.SERVICE_UNKNOWN;
         if (now !== told) yield { status: now };
         told = now;
-        await pause(WATCH_POLL_MS, context.signal);
+        await sleep(WATCH_POLL_MS, undefined, { signal: context.signal }).catch(() => undefined);
       }
     },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const onAbort = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
 }
