@@ -2,10 +2,10 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, expect, inject, test, vi } from 'vitest';
-import { type PeerName, services } from '#lib/config';
+import { inheritedEnvironment, type PeerName, services } from '#lib/config';
 import { eventually, freshServiceDatabase, type ServiceUnderTest, startForTest } from '#lib/testing';
 import { loadCampus } from '../cli/campus/load.ts';
 import type { Summary } from '../cli/demo/summary.ts';
@@ -15,6 +15,7 @@ import { runningProcess } from '../local/running-process.ts';
 import { dumpOf } from '../views/history.testing.ts';
 import { projector } from '../views/projection.ts';
 import { type Campus, startCampus } from './campus.ts';
+import { grpcurlBinary } from './platform/tools.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
@@ -126,7 +127,7 @@ async function tourOf(...firstLines: string[]): Promise<string> {
   const chosen = firstLines.map(
     (line) => blocks.find((block) => block.startsWith(line)) ?? `exit 9 # no block ${line}`,
   );
-  return chosen.join('\n').replaceAll('http://127.0.0.1:8080', edgeUrl);
+  return chosen.join('\n').replaceAll('http://127.0.0.1:8080', edgeUrl).replaceAll('.registrar/', `${folder}/`);
 }
 
 test('the demo lets students register, waits for the end, and tells of each what became of it', async () => {
@@ -188,17 +189,27 @@ test('where the auditor finds something broken, the demo says so and fails', asy
   expect(exitCode).toBe(1);
 });
 
+// Its other blocks are the commands above, and a kill as cli/start.test.ts does it.
 test('the README’s tour does what it says when it is pasted', async () => {
-  const script = await tourOf('EDGE=', 'ID=', 'sleep 2\ncurl', 'OTHER=');
+  const grpcurl = await grpcurlBinary();
+  const hasGrpcurl = 'path' in grpcurl;
+  const script = await tourOf('EDGE=', 'ID=', 'sleep 2\ncurl', 'OTHER=', ...(hasGrpcurl ? ['ENROLLMENT='] : []));
+  const { PATH = '' } = inheritedEnvironment();
+  const env = { ...inheritedEnvironment(), PATH: hasGrpcurl ? [dirname(grpcurl.path), PATH].join(delimiter) : PATH };
   // The tour's reader waits two seconds for the saga; a busy machine may need more.
   const ended = 'curl -s $EDGE/v1/registrations/$ID -H "authorization: Bearer $TOKEN" | grep -q completed';
   const patient = script.replace('sleep 2', `until ${ended}; do sleep 0.2; done`);
   // Students whom the demo has not enrolled before.
-  const { stdout } = await promisify(execFile)('bash', ['-euc', patient.replaceAll('student-00', 'student-40')]);
+  const { stdout } = await promisify(execFile)('bash', ['-euc', patient.replaceAll('student-00', 'student-40')], {
+    env,
+  });
 
   expect(stdout).toContain('Introduction to Programming');
   expect(stdout).toContain('"reason":"time-conflict"');
   expect(stdout).toContain('"status":"completed"');
   expect(stdout).toContain('"kind":"tuition"');
   expect(stdout).toContain('"reason":"payment-declined"');
+  if (!hasGrpcurl) return;
+  expect(stdout).toMatch(/^registrar\.enrollment\.v1\.EnrollmentService$/m);
+  expect(stdout).toContain('"status": "REGISTRATION_STATUS_COMPLETED"');
 });
