@@ -151,6 +151,7 @@ test('a malformed registration is refused where it is malformed', async () => {
     expect(answer.json()).toMatchObject({ code: 'malformed-request', fields: [{ path }] });
   }
   expect((await put(anna, {}, { id: 'not-a-uuid' })).statusCode).toBe(400);
+  expect((await put(anna, {}, { id: `urn:uuid:${randomUUID()}` })).statusCode).toBe(400);
 });
 
 test('a registration is for people who are logged in, and for students', async () => {

@@ -41,7 +41,8 @@ export function line(options: { minLength?: number; maxLength: number; descripti
 }
 
 export const Id = line({ minLength: 1, maxLength: ID_LENGTH_MAX });
-export const Uuid = Type.String({ format: 'uuid' });
+/** The format alone would take `urn:uuid:` before it, too. */
+export const Uuid = Type.String({ format: 'uuid', pattern: '^[0-9a-fA-F-]{36}$' });
 export const Instant = Type.String({ format: 'date-time', description: 'RFC 3339, UTC' });
 export const TimeOfDay = Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$', description: 'local, HH:MM' });
 export const CurrencyCode = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217' });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Code } from '@connectrpc/connect';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -163,6 +164,21 @@ test('a full queue turns further requests away, and serves again when it has emp
   const [turnedAway] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
   expect(toConnectError(turnedAway)).toMatchObject({ code: Code.ResourceExhausted });
   await engine.register(askFor(section, Date.now() + PATIENCE_MS));
+});
+
+test('one student’s requests cannot fill the queue for everybody', async () => {
+  const section = await campus.section({ capacity: 200 });
+  const engine = engineWith();
+  const greedy = askFor(section, Date.now() + PATIENCE_MS);
+  const again = () => ({ ...greedy, request: { ...greedy.request, registrationId: randomUUID() } });
+
+  const answers = Promise.allSettled(Array.from({ length: 100 }, () => engine.register(again())));
+  await engine.register(askFor(section, Date.now() + PATIENCE_MS));
+
+  const turnedAway = (await answers).flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+  expect(turnedAway).toHaveLength(36);
+  expect(toConnectError(turnedAway[0])).toMatchObject({ code: Code.ResourceExhausted });
+  await engine.register(again());
 });
 
 test('a registration is decided while more read than there are connections', async () => {

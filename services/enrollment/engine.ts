@@ -4,7 +4,7 @@
  */
 import { Code, ConnectError } from '@connectrpc/connect';
 import type pg from 'pg';
-import { Batcher } from '#lib/batcher';
+import { Batcher, QueueFull } from '#lib/batcher';
 import { inTransaction, type Query } from '#lib/database';
 import { codeOf } from '#lib/database-error';
 import { append, headPosition, type LogHead, type NewEvent, newEvent } from '#lib/event-log';
@@ -28,6 +28,8 @@ const BATCH_MAX = 1_000;
 /** Two batches of one process would wait for each other's popular sections, and one that grew meanwhile locks each of them once. */
 export const IN_FLIGHT_MAX = 1;
 const QUEUE_MAX = 4_000;
+/** One student's requests are decided one after the other: nobody may fill the queue with their own. */
+const STUDENT_MAX = 64;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const ATTEMPTS_ALONE_MAX = 3;
 
@@ -64,6 +66,8 @@ export class Engine {
   readonly #cache: FactsCache;
   readonly #head: LogHead;
   readonly #batcher: Batcher<Ask, Answer>;
+  /** Undecided requests by student. */
+  readonly #ofStudents = new Map<string, number>();
 
   constructor({ pool, reads = pool, cache, head, queueMax = QUEUE_MAX }: EngineOptions) {
     this.#pool = pool;
@@ -90,12 +94,23 @@ export class Engine {
 
   /** @throws QueueFull; ALREADY_EXISTS for an id that was used for something else; DEADLINE_EXCEEDED. */
   async register(ask: Ask): Promise<Answer> {
+    const { studentId } = ask.request;
+    const own = this.#ofStudents.get(studentId) ?? 0;
+    if (own >= STUDENT_MAX) throw new QueueFull(own);
+    this.#ofStudents.set(studentId, own + 1);
     const end = decisionLatency.startTimer();
     try {
       return await this.#batcher.submit(ask);
     } finally {
       end();
+      this.#leave(studentId);
     }
+  }
+
+  #leave(studentId: string): void {
+    const left = (this.#ofStudents.get(studentId) ?? 1) - 1;
+    if (left > 0) this.#ofStudents.set(studentId, left);
+    else this.#ofStudents.delete(studentId);
   }
 
   /** What `register` would decide now. */
