@@ -15,7 +15,7 @@ export class Admission {
   /** Of those that entered, how many the last count was sure to see. */
   #enteredAtCount = 0;
   #starting = 0;
-  #quietSinceMs = 0;
+  #quietSinceMs = Number.NEGATIVE_INFINITY;
   #counting: Promise<void> | undefined;
 
   constructor(client: Client, { taskQueue, openMax }: { taskQueue: string; openMax: number }) {
@@ -39,7 +39,7 @@ export class Admission {
       await start();
     } finally {
       this.#starting--;
-      this.#quietSinceMs = Date.now();
+      this.#quietSinceMs = performance.now();
     }
   }
 
@@ -52,13 +52,13 @@ export class Admission {
   }
 
   async #count(signal: AbortSignal): Promise<void> {
-    const pauseMs = this.#quietSinceMs + RECOUNT_MS - Date.now();
+    const pauseMs = this.#quietSinceMs + RECOUNT_MS - performance.now();
     if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
     const sureToSee = this.#entered - this.#starting;
     const query = `TaskQueue = '${this.#taskQueue}' and ExecutionStatus = 'Running' and Outcome = 'running'`;
     const { count } = await this.#client.workflow.count(query);
     this.#counted = count;
     this.#enteredAtCount = sureToSee;
-    this.#quietSinceMs = Date.now();
+    this.#quietSinceMs = performance.now();
   }
 }

@@ -12,8 +12,8 @@ const PAUSE_MS = 1_000;
 export class Rush {
   readonly #countUndecided: () => Promise<number>;
   #turn = Promise.resolve();
-  #lookAtMs = 0;
-  #untilMs = 0;
+  #lookAtMs = Number.NEGATIVE_INFINITY;
+  #untilMs = Number.NEGATIVE_INFINITY;
 
   constructor(countUndecided: () => Promise<number>) {
     this.#countUndecided = countUndecided;
@@ -22,17 +22,17 @@ export class Rush {
   /** Resolves at once while it is calm; in a rush for one after the other, with {@link PAUSE_MS} between. @throws when the signal aborts */
   giveWay(signal: AbortSignal): Promise<void> {
     const mine = this.#turn.then(async () => {
-      if (Date.now() >= this.#lookAtMs) await this.#look();
-      if (Date.now() < this.#untilMs) await sleep(PAUSE_MS, undefined, { signal });
+      if (performance.now() >= this.#lookAtMs) await this.#look();
+      if (performance.now() < this.#untilMs) await sleep(PAUSE_MS, undefined, { signal });
     });
     this.#turn = mine.catch(() => undefined);
     return mine;
   }
 
   async #look(): Promise<void> {
-    this.#lookAtMs = Date.now() + LOOK_EVERY_MS;
+    this.#lookAtMs = performance.now() + LOOK_EVERY_MS;
     // Nobody crowds before a service that is away.
     const count = await this.#countUndecided().catch(() => 0);
-    if (count >= CROWD_MIN) this.#untilMs = Date.now() + RUSH_MS;
+    if (count >= CROWD_MIN) this.#untilMs = performance.now() + RUSH_MS;
   }
 }
