@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { dataOption } from './data-option.ts';
+import { secondsSince } from './elapsed.ts';
 import { reportFailure } from './failure-report.ts';
 
 const brokenExitCode = 1;
@@ -47,7 +48,7 @@ async function run({ data, json, loop }: AuditCommandOptions): Promise<void> {
   const startedAt = performance.now();
   const { databaseUrls, paymentProviderUrl } = readPlatform(data);
   const findings = await audit({ databaseUrl: (name) => databaseUrls[name], providerUrl: paymentProviderUrl });
-  const seconds = Number(((performance.now() - startedAt) / 1_000).toFixed(1));
+  const seconds = secondsSince(startedAt);
   const holds = findings.every(({ breaches }) => breaches === 0);
   console.log(json ? JSON.stringify({ holds, seconds, findings }, null, 2) : auditTable(findings, seconds));
   if (!holds) process.exitCode = brokenExitCode;

@@ -14,6 +14,7 @@ import { randomFrom } from './demo/random.ts';
 import { type Summary, summaryOf } from './demo/summary.ts';
 import { summaryText } from './demo/summary-text.ts';
 import { nextWish, tasteOf } from './demo/wish.ts';
+import { secondsSince } from './elapsed.ts';
 import { paced } from './paced.ts';
 import { Progress } from './progress.ts';
 
@@ -48,7 +49,7 @@ async function demo(options: DemoOptions): Promise<void> {
     databaseUrl: (name) => platform.databaseUrls[name],
     providerUrl: platform.paymentProviderUrl,
   });
-  const seconds = Number(((performance.now() - startedAt) / 1_000).toFixed(1));
+  const seconds = secondsSince(startedAt);
   progress.clear();
   const holds = findings.every(({ breaches }) => breaches === 0);
   if (options.json) console.log(JSON.stringify({ ...summary, audit: { holds, seconds, findings } }, null, 2));

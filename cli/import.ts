@@ -11,6 +11,7 @@ import { CatalogService } from '#proto/catalog/v1/service';
 import { readPlatform } from '../local/platform-record.ts';
 import { connect } from './connect.ts';
 import { dataOption } from './data-option.ts';
+import { secondsSince } from './elapsed.ts';
 import { type Fault, NoSchedule } from './schedule/fault.ts';
 import { type ImportCounts, importSchedule } from './schedule/import.ts';
 import { coursesFile, type Place, sectionsFile } from './schedule/schedule.ts';
@@ -66,7 +67,7 @@ async function runImport(folder: string, options: ScheduleOptions): Promise<void
     };
     const { term, isNew } = await prepareTerm(clients, options);
     const { counts, faults } = await importWithProgress(folder, { clients, term, lines, options });
-    const seconds = Number(((performance.now() - startedAt) / 1000).toFixed(1));
+    const seconds = secondsSince(startedAt);
     const report = { term: { ...term, isNew }, dryRun: options.dryRun, ...counts, faults, seconds };
     if (options.json) console.log(JSON.stringify(report, (key, value) => (key.startsWith('$') ? undefined : value), 2));
     else printReport(report);

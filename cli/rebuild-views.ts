@@ -9,6 +9,7 @@ import { PlatformError } from '../local/failure.ts';
 import { readPlatform } from '../local/platform-record.ts';
 import { connect } from './connect.ts';
 import { dataOption } from './data-option.ts';
+import { secondsSince } from './elapsed.ts';
 import { paced } from './paced.ts';
 import { Progress } from './progress.ts';
 
@@ -34,7 +35,7 @@ async function rebuildViews({ json, data }: { json: boolean; data: string }): Pr
     await clients.of(ProjectorService, 'projector').rebuildViews({}, { timeoutMs: rebuildTimeoutMs });
     const heads = await headsOf(clients);
     await untilReached(clients, heads, json ? () => undefined : paced((line) => progress.show(line)));
-    const seconds = Number(((performance.now() - startedAt) / 1_000).toFixed(1));
+    const seconds = secondsSince(startedAt);
     progress.clear();
     const events = Object.fromEntries(heads.entries().map(([source, head]) => [source, Number(head)]));
     if (json) console.log(JSON.stringify({ events, seconds }, null, 2));

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { readConfig, services as serviceNames } from '#lib/config';
+import { addressVariable, readConfig, services as serviceNames } from '#lib/config';
 import { eventually, tokenOf } from '#lib/testing';
 import { type RunningEdge, startEdge } from './edge.ts';
 import { PASSWORD, type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform.testing.ts';
@@ -16,10 +16,7 @@ afterAll(() => platform.stop());
 
 /** The process as it runs, with identity's own keys; in this process. */
 function start(): Promise<RunningEdge> {
-  const addresses = serviceNames.map((name) => [
-    `${name.toUpperCase()}_ADDRESS`,
-    platform.services.get(name)?.address ?? '',
-  ]);
+  const addresses = serviceNames.map((name) => [addressVariable(name), platform.services.get(name)?.address ?? '']);
   const config = readConfig('edge', {
     ...Object.fromEntries(addresses),
     VIEWS_DATABASE_URL: String(platform.services.get('projector')?.parts.config.databaseUrl),

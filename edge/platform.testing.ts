@@ -8,7 +8,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import type { Role } from '#lib/caller';
 import type { Clients } from '#lib/clients';
-import { type PeerName, readConfig, services as serviceNames } from '#lib/config';
+import { addressVariable, type PeerName, readConfig, services as serviceNames } from '#lib/config';
 import { createLogger } from '#lib/log';
 import {
   clientsOf,
@@ -69,7 +69,7 @@ export async function startPlatform(environment: Record<string, string> = {}): P
       SIGNING_KEY_FILE: signingKeyFile,
     });
     services.set(definition.name, service);
-    addresses[`${definition.name.toUpperCase()}_ADDRESS`] = service.address;
+    addresses[addressVariable(definition.name)] = service.address;
   }
   const edge = await startEdge({ ...addresses, VIEWS_DATABASE_URL: viewsUrl, ...environment });
   return {
@@ -106,7 +106,7 @@ export async function startEdge(environment: Record<string, string>) {
     LOG_LEVEL: 'silent',
     RATE_PER_ADDRESS_PER_MINUTE: '100000',
     RATE_PER_ACCOUNT_PER_MINUTE: '100000',
-    ...Object.fromEntries(serviceNames.map((name) => [`${name.toUpperCase()}_ADDRESS`, NOBODY])),
+    ...Object.fromEntries(serviceNames.map((name) => [addressVariable(name), NOBODY])),
     ...environment,
   });
   const logger = createLogger('edge', config.logLevel);

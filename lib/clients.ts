@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DescService } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt';
 import { type Client, Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect';
-import { ConfigError, type PeerName } from './config.ts';
+import { addressVariable, ConfigError, type PeerName } from './config.ts';
 import { createGrpcTransport, type GrpcTransport } from './grpc-transport.ts';
 import { traceparent } from './trace.ts';
 
@@ -36,7 +36,7 @@ export class Clients {
     if (known) return known;
     const addresses = this.#addresses[peer];
     if (addresses.length === 0)
-      throw new ConfigError(`${peer.toUpperCase()}_ADDRESS is not set, and ${peer} is needed here`);
+      throw new ConfigError(`${addressVariable(peer)} is not set, and ${peer} is needed here`);
     const transport = createGrpcTransport(addresses, {
       interceptors: this.#interceptors,
       defaultTimeoutMs: DEFAULT_TIMEOUT_MS,

@@ -91,7 +91,8 @@ export const variables: Record<string, Variable> = {
   OTEL_EXPORTER_OTLP_ENDPOINT: { optional: true, meaning: 'OTLP/HTTP collector that traces are sent to' },
 };
 
-function addressVariable(peer: PeerName): string {
+/** The variable that says where a process answers. */
+export function addressVariable(peer: PeerName): string {
   return `${peer.toUpperCase()}_ADDRESS`;
 }
 

@@ -3,7 +3,7 @@ import { ConfigError } from './config.ts';
 import { onEnd } from './end.ts';
 
 /** EX_CONFIG of sysexits.h: starting it again would not help. */
-const CONFIG_EXIT_CODE = 78;
+export const CONFIG_EXIT_CODE = 78;
 
 export interface Running {
   address: string;

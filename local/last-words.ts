@@ -1,3 +1,4 @@
+import { CONFIG_EXIT_CODE } from '#lib/process';
 import { sentenceForLog } from './failure.ts';
 
 /** How a process ended, and what it wrote in its last run. */
@@ -6,8 +7,7 @@ export interface End {
   words: string;
 }
 
-/** EX_CONFIG of sysexits.h. */
-const misconfigured = 'exit code 78';
+const MISCONFIGURED = `exit code ${CONFIG_EXIT_CODE}`;
 
 /** What a person can do about this end, where that is known. */
 export function remedyFor({ how, words }: End): string | undefined {
@@ -16,7 +16,7 @@ export function remedyFor({ how, words }: End): string | undefined {
 
 /** Whether trying again would end the same way. */
 export function isHopeless(end: End): boolean {
-  return end.how === misconfigured || remedyFor(end) !== undefined;
+  return end.how === MISCONFIGURED || remedyFor(end) !== undefined;
 }
 
 /** Why a process does not come up, in one sentence. */

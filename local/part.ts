@@ -1,8 +1,8 @@
 /** Which processes make up the platform, and what each is told. */
 import { join } from 'node:path';
 import {
+  addressVariable,
   companions,
-  type PeerName,
   type ProcessName,
   peers,
   type ServiceName,
@@ -113,7 +113,7 @@ export function environmentOf(part: Part, all: readonly Part[], around: Surround
     DATABASE_URL: around.databaseUrl(databases[part.name] ?? ''),
     SERVICE_KEY_FILE: around.serviceKeyFile,
     SIGNING_KEY_FILE: around.signingKeyFile,
-    ...Object.fromEntries(peers.map((peer) => [addressVariableOf(peer), addresses(peer).join(',')])),
+    ...Object.fromEntries(peers.map((peer) => [addressVariable(peer), addresses(peer).join(',')])),
     TEMPORAL_ADDRESS: around.temporalAddress,
     WORKFLOW_BUNDLE_FILE: around.workflowBundleFile,
     VIEWS_DATABASE_URL: around.databaseUrl('views'),
@@ -124,10 +124,6 @@ export function environmentOf(part: Part, all: readonly Part[], around: Surround
   };
   const read = new Set(variablesOf(part.name));
   return Object.fromEntries(Object.entries(decided).filter(([name]) => read.has(name)));
-}
-
-function addressVariableOf(peer: PeerName): string {
-  return `${peer.toUpperCase()}_ADDRESS`;
 }
 
 function isService(name: ProcessName): name is ServiceName {

@@ -6,7 +6,7 @@ import { Runtime } from '@temporalio/worker';
 import pg from 'pg';
 import { inject } from 'vitest';
 import type { Clients } from '#lib/clients';
-import { type PeerName, readConfig, type ServiceName } from '#lib/config';
+import { addressVariable, type PeerName, readConfig, type ServiceName } from '#lib/config';
 import { createLogger } from '#lib/log';
 import type { ServiceDefinition } from '#lib/service';
 import { clientsOf, eventually, freshDatabase, type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
@@ -208,7 +208,7 @@ export async function startCampus(options: CampusOptions = {}): Promise<Campus> 
     const service = await startForTest(definition, environment);
     services[name] = service;
     addresses[name] = [service.address];
-    environment[`${name.toUpperCase()}_ADDRESS`] = service.address;
+    environment[addressVariable(name)] = service.address;
     // It may be another one by then.
     stops.push(async () => services[name]?.stop());
     return service;

@@ -1,7 +1,7 @@
 import { Code } from '@connectrpc/connect';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ServiceName, services } from '#lib/config';
+import { addressVariable, type ServiceName, services } from '#lib/config';
 import { queryOf } from '#lib/database';
 import { append, type NewEvent } from '#lib/event-log';
 import type { ServiceDefinition } from '#lib/service';
@@ -22,7 +22,7 @@ beforeAll(async () => {
   for (const name of services) {
     const log = await startForTest(logOnly(name));
     logs.set(name, log);
-    addresses[`${name.toUpperCase()}_ADDRESS`] = log.address;
+    addresses[addressVariable(name)] = log.address;
   }
   url = await freshServiceDatabase(projector);
   pool = new pg.Pool({ connectionString: url });

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { type PeerName, type ServiceName, services } from '#lib/config';
+import { addressVariable, type PeerName, peers, type ServiceName, services } from '#lib/config';
 import { eventually, type ServiceUnderTest, startForTest } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Materials, Mode } from '#proto/enrollment/v1/registration';
@@ -94,10 +94,7 @@ export interface History {
 /** The services have ended when this answers, so that nobody but a test changes the databases. */
 export async function makeHistory(): Promise<History> {
   const campus = await startCampus();
-  const addresses = Object.entries(campus.addresses).map(([peer, all]) => [
-    `${peer.toUpperCase()}_ADDRESS`,
-    all.join(),
-  ]);
+  const addresses = peers.map((peer) => [addressVariable(peer), campus.addresses[peer]?.join() ?? '']);
   const projecting = await startForTest(projector, Object.fromEntries(addresses));
   const urls = { ...databaseUrlsOf(campus), views: projecting.parts.config.databaseUrl };
   const happened = await letEverythingHappen(campus);

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { type Platform, type PlatformOptions, startPlatform } from '../../local/platform.ts';
 import { loadCampusOnce } from '../campus/load.ts';
 import { connect } from '../connect.ts';
+import { secondsSince } from '../elapsed.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..');
 /** Beside the checkout, where it is there. */
@@ -35,8 +36,4 @@ export async function importSchedule(dataFolder: string): Promise<number | undef
   const program = join(CHECKOUT, 'cli', 'registrar.ts');
   await promisify(execFile)(process.execPath, [program, ...words], { maxBuffer: OUTPUT_BYTES_MAX });
   return secondsSince(startedAt);
-}
-
-function secondsSince(startedAt: number): number {
-  return (performance.now() - startedAt) / 1_000;
 }
