@@ -14,7 +14,7 @@ import { startAuditor } from './audit/auditor.ts';
 import { type History, makeHistory } from './audit/history.testing.ts';
 
 const program = join(import.meta.dirname, 'registrar.ts');
-const wrongCounter = 'update sections set taken = taken + 1 where taken = 0';
+const WRONG_COUNTER = 'update sections set taken = taken + 1 where taken = 0';
 
 let history: History;
 let dataFolder: string;
@@ -56,7 +56,7 @@ test('a platform that holds everything is audited with a table and the exit code
 });
 
 test('a breach is told with what breaks it, and the exit code is 1', async () => {
-  record(await history.urlsAfter({ enrollment: wrongCounter }));
+  record(await history.urlsAfter({ enrollment: WRONG_COUNTER }));
 
   const { code, out } = await registrarAudit('--data', dataFolder);
 
@@ -66,7 +66,7 @@ test('a breach is told with what breaks it, and the exit code is 1', async () =>
 });
 
 test('a script reads the same as JSON', async () => {
-  record(await history.urlsAfter({ enrollment: wrongCounter }));
+  record(await history.urlsAfter({ enrollment: WRONG_COUNTER }));
 
   const { code, out } = await registrarAudit('--data', dataFolder, '--json');
 
@@ -119,7 +119,7 @@ test('the auditor tells by metrics what its last audit found', { timeout: 300_00
 
   await eventuallyTells(/^registrar_audit_breaches\{invariant="I1"\} 0$/m);
   await eventuallyTells(/^registrar_audit_last_success_timestamp [1-9]\d+$/m);
-  current = await history.urlsAfter({ enrollment: wrongCounter });
+  current = await history.urlsAfter({ enrollment: WRONG_COUNTER });
   await eventuallyTells(/^registrar_audit_breaches\{invariant="I1"\} 1$/m);
   await eventuallyTells(/^registrar_audit_breaches\{invariant="I2"\} 0$/m);
 });

@@ -3,8 +3,8 @@ import { dataOption } from './data-option.ts';
 import { secondsSince } from './elapsed.ts';
 import { reportFailure } from './failure-report.ts';
 
-const brokenExitCode = 1;
-const cannotRunExitCode = 2;
+const BROKEN_EXIT_CODE = 1;
+const CANNOT_RUN_EXIT_CODE = 2;
 
 interface AuditCommandOptions {
   data: string;
@@ -24,13 +24,13 @@ export const command = new Command()
     'after',
     '\nExits with 0 where everything holds, 1 where something is broken, 2 where the audit cannot run.',
   )
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : cannotRunExitCode))
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : CANNOT_RUN_EXIT_CODE))
   .action(async (options: AuditCommandOptions) => {
     try {
       await run(options);
     } catch (failure) {
       reportFailure(failure);
-      process.exitCode = cannotRunExitCode;
+      process.exitCode = CANNOT_RUN_EXIT_CODE;
     }
   });
 
@@ -51,5 +51,5 @@ async function run({ data, json, loop }: AuditCommandOptions): Promise<void> {
   const seconds = secondsSince(startedAt);
   const holds = findings.every(({ breaches }) => breaches === 0);
   console.log(json ? JSON.stringify({ holds, seconds, findings }, null, 2) : auditTable(findings, seconds));
-  if (!holds) process.exitCode = brokenExitCode;
+  if (!holds) process.exitCode = BROKEN_EXIT_CODE;
 }

@@ -19,8 +19,8 @@ import { paced } from './paced.ts';
 import { Progress } from './progress.ts';
 
 /** The auditor leaves alone what ended within the last two seconds. */
-const settledAfterMs = 3_000;
-const failedExitCode = 1;
+const SETTLED_AFTER_MS = 3_000;
+const FAILED_EXIT_CODE = 1;
 
 interface DemoOptions {
   students: number;
@@ -43,7 +43,7 @@ async function demo(options: DemoOptions): Promise<void> {
   const tell = options.json ? () => undefined : paced((line) => progress.show(line));
   const summary = summaryOf(await morningOf(platform, options, tell));
   tell('auditing');
-  await sleep(settledAfterMs);
+  await sleep(SETTLED_AFTER_MS);
   const startedAt = performance.now();
   const findings = await audit({
     databaseUrl: (name) => platform.databaseUrls[name],
@@ -54,7 +54,7 @@ async function demo(options: DemoOptions): Promise<void> {
   const holds = findings.every(({ breaches }) => breaches === 0);
   if (options.json) console.log(JSON.stringify({ ...summary, audit: { holds, seconds, findings } }, null, 2));
   else console.log(`${summaryText(summary)}\n${auditTable(findings, seconds)}`);
-  if (!isWell(summary, findings)) process.exitCode = failedExitCode;
+  if (!isWell(summary, findings)) process.exitCode = FAILED_EXIT_CODE;
 }
 
 async function morningOf(platform: PlatformRecord, options: DemoOptions, tell: Tell): Promise<Attempt[]> {

@@ -1,12 +1,12 @@
 import { inheritedEnvironment } from '#lib/config';
 import { sentenceFor } from '../local/failure.ts';
 
-const failedExitCode = 1;
+const FAILED_EXIT_CODE = 1;
 
 /** Tells a person what went wrong in one sentence, and answers the exit code. */
 export function reportFailure(failure: unknown): number {
   console.error(sentenceFor(failure) ?? unexpected(failure));
-  return failedExitCode;
+  return FAILED_EXIT_CODE;
 }
 
 function unexpected(failure: unknown): string {

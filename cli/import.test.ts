@@ -17,7 +17,7 @@ import { catalog } from '../services/catalog/catalog.ts';
 const registrar = join(import.meta.dirname, 'registrar.ts');
 const fixtures = join(import.meta.dirname, 'schedule', 'fixtures');
 const realFolder = join(import.meta.dirname, '../../shared/data/ucsd-fa24');
-const outputBytesMax = 16 * 1024 * 1024;
+const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const run = promisify(execFile);
 
 let catalogService: ServiceUnderTest;
@@ -50,7 +50,7 @@ afterAll(async () => {
 /** Runs the command as its own process. */
 async function runImport(from: string, ...options: string[]): Promise<string> {
   const all = [registrar, 'import', 'schedule', from, '--data', folder, ...options];
-  const { stdout } = await run(process.execPath, all, { maxBuffer: outputBytesMax });
+  const { stdout } = await run(process.execPath, all, { maxBuffer: OUTPUT_BYTES_MAX });
   return stdout;
 }
 

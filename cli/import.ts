@@ -14,12 +14,12 @@ import { dataOption } from './data-option.ts';
 import { secondsSince } from './elapsed.ts';
 import { type Fault, NoSchedule } from './schedule/fault.ts';
 import { type ImportCounts, importSchedule } from './schedule/import.ts';
-import { coursesFile, type Place, sectionsFile } from './schedule/schedule.ts';
+import { COURSES_FILE, type Place, SECTIONS_FILE } from './schedule/schedule.ts';
 import { type TermWishes, termFrom } from './schedule/term.ts';
 import { refundSteps, type TuitionWishes, tuitionFrom } from './schedule/tuition.ts';
 
-const faultsKeptMax = 20_000;
-const newline = 10;
+const FAULTS_KEPT_MAX = 20_000;
+const NEWLINE = 10;
 
 interface ScheduleOptions extends TermWishes, TuitionWishes {
   term: string;
@@ -31,13 +31,13 @@ interface ScheduleOptions extends TermWishes, TuitionWishes {
 
 const schedule = new Command('schedule')
   .description("a term's courses and sections from a folder; docs/schedule-format.md describes it")
-  .argument('<folder>', `folder with ${coursesFile} and ${sectionsFile}`)
+  .argument('<folder>', `folder with ${COURSES_FILE} and ${SECTIONS_FILE}`)
   .requiredOption('--term <id>', 'term to import into, for example FA24; a new one is made')
   .option('--dry-run', 'only show what would change', false)
   .option('--json', 'print one JSON object instead of text', false)
   .option(
     '--unlisted-credits <number>',
-    `credits of courses that ${coursesFile} lacks; without it they are faults`,
+    `credits of courses that ${COURSES_FILE} lacks; without it they are faults`,
     whole,
   )
   .option('--tuition-per-credit <amount>', 'in minor units (cents); a new term costs nothing without it', whole)
@@ -62,8 +62,8 @@ async function runImport(folder: string, options: ScheduleOptions): Promise<void
   const clients = await connect(readPlatform(options.data));
   try {
     const lines = {
-      courses: await linesIn(join(folder, coursesFile)),
-      sections: await linesIn(join(folder, sectionsFile)),
+      courses: await linesIn(join(folder, COURSES_FILE)),
+      sections: await linesIn(join(folder, SECTIONS_FILE)),
     };
     const { term, isNew } = await prepareTerm(clients, options);
     const { counts, faults } = await importWithProgress(folder, { clients, term, lines, options });
@@ -122,10 +122,10 @@ async function importWithProgress(folder: string, { clients, term, lines, option
       ...(options.unlistedCredits !== undefined && { unlistedCredits: options.unlistedCredits }),
       onFault: (fault) => {
         faultsCount += 1;
-        if (faults.length < faultsKeptMax) faults.push(fault);
+        if (faults.length < FAULTS_KEPT_MAX) faults.push(fault);
       },
       onPlace: ({ file, line }: Place) => {
-        bar.update(line + (file === sectionsFile ? lines.courses : 0), { faults: faultsCount });
+        bar.update(line + (file === SECTIONS_FILE ? lines.courses : 0), { faults: faultsCount });
       },
     });
     return { counts: { ...counts, faultsCount }, faults };
@@ -159,7 +159,7 @@ function printReport({ term, dryRun, courses, sections, faults, faultsCount, sec
 async function linesIn(file: string): Promise<number> {
   if (!existsSync(file)) throw new NoSchedule(`${file} is missing`);
   let lines = 0;
-  for await (const chunk of createReadStream(file)) for (const byte of chunk) if (byte === newline) lines += 1;
+  for await (const chunk of createReadStream(file)) for (const byte of chunk) if (byte === NEWLINE) lines += 1;
   return lines;
 }
 

@@ -1,4 +1,4 @@
-const clearLine = '\r\u001b[K';
+const CLEAR_LINE = '\r\u001b[K';
 
 /** Tells what goes on: in a terminal on one line that changes, elsewhere line by line. */
 export class Progress {
@@ -8,7 +8,7 @@ export class Progress {
   /** What happens now. */
   show(line: string): void {
     if (this.#stream.isTTY) {
-      this.#stream.write(`${clearLine}${line.slice(0, this.#stream.columns - 1)}`);
+      this.#stream.write(`${CLEAR_LINE}${line.slice(0, this.#stream.columns - 1)}`);
       this.#shown = true;
     } else {
       this.say(line);
@@ -22,7 +22,7 @@ export class Progress {
   }
 
   clear(): void {
-    if (this.#shown) this.#stream.write(clearLine);
+    if (this.#shown) this.#stream.write(CLEAR_LINE);
     this.#shown = false;
   }
 }

@@ -14,10 +14,10 @@ import { paced } from './paced.ts';
 import { Progress } from './progress.ts';
 
 /** Longer than the projector gives the batches in flight. */
-const rebuildTimeoutMs = 45_000;
-const lookAgainMs = 200;
+const REBUILD_TIMEOUT_MS = 45_000;
+const LOOK_AGAIN_MS = 200;
 /** Without one more event for so long, the rebuild does not go on. */
-const standstillMs = 60_000;
+const STANDSTILL_MS = 60_000;
 
 type Positions = ReadonlyMap<ServiceName, bigint>;
 
@@ -32,7 +32,7 @@ async function rebuildViews({ json, data }: { json: boolean; data: string }): Pr
   const progress = new Progress();
   try {
     const startedAt = performance.now();
-    await clients.of(ProjectorService, 'projector').rebuildViews({}, { timeoutMs: rebuildTimeoutMs });
+    await clients.of(ProjectorService, 'projector').rebuildViews({}, { timeoutMs: REBUILD_TIMEOUT_MS });
     const heads = await headsOf(clients);
     await untilReached(clients, heads, json ? () => undefined : paced((line) => progress.show(line)));
     const seconds = secondsSince(startedAt);
@@ -58,7 +58,7 @@ async function headsOf(clients: Clients): Promise<Positions> {
 async function untilReached(clients: Clients, heads: Positions, tell: (line: string) => void): Promise<void> {
   const all = sumOf(heads.values());
   let applied = -1n;
-  for (let movedAt = Date.now(); ; await sleep(lookAgainMs)) {
+  for (let movedAt = Date.now(); ; await sleep(LOOK_AGAIN_MS)) {
     const positions = await positionsOf(clients);
     const left = [...heads].map(([source, head]) => head - least(positions.get(source) ?? 0n, head));
     const appliedNow = all - sumOf(left);
@@ -66,7 +66,7 @@ async function untilReached(clients: Clients, heads: Positions, tell: (line: str
     if (appliedNow > applied) movedAt = Date.now();
     applied = appliedNow;
     tell(`${applied} of ${all} events are applied`);
-    if (Date.now() - movedAt > standstillMs) throw new PlatformError(standstill(heads, positions));
+    if (Date.now() - movedAt > STANDSTILL_MS) throw new PlatformError(standstill(heads, positions));
   }
 }
 

@@ -20,7 +20,7 @@ const commands: Record<string, Entry> = {
   audit: { description: 'check that what must always hold does hold', load: () => import('./audit.ts') },
 };
 
-const nodeVersionMin = 24;
+const NODE_VERSION_MIN = 24;
 
 runUnderOwnNode();
 const [first, second] = process.argv.slice(2);
@@ -38,7 +38,7 @@ try {
 
 /** npm puts the Node that this package depends on first on PATH; whoever starts the file by hand may have another one. */
 function runUnderOwnNode(): void {
-  if (Number.parseInt(process.versions.node, 10) >= nodeVersionMin) return;
+  if (Number.parseInt(process.versions.node, 10) >= NODE_VERSION_MIN) return;
   const node = join(import.meta.dirname, '..', 'node_modules', 'node', 'bin', 'node');
   process.execve?.(node, [node, ...process.argv.slice(1)]);
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { PlatformRecord } from '../local/platform-record.ts';
 
-const password = 'registrar-demo';
+const PASSWORD = 'registrar-demo';
 const demoLogins = ['student-001', 'instructor-01', 'staff'].map((name) => `${name}@campus.example`);
 
 /** What a person who has just started the platform wants to know. */
@@ -24,7 +24,7 @@ export function addressTable(record: PlatformRecord): string {
     ]),
     ['', ''],
     ['Demo logins', demoLogins.join(', ')],
-    ['Password', password],
+    ['Password', PASSWORD],
     ['Logs', record.logFolder],
     ['All addresses', join(record.dataFolder, 'platform.json')],
   ];

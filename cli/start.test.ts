@@ -15,8 +15,8 @@ import { isRunning, type RunningProcess } from '../local/running-process.ts';
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
 
 const registrar = join(import.meta.dirname, 'registrar.ts');
-const pollMs = 50;
-const deadlineMs = 200_000;
+const POLL_MS = 50;
+const DEADLINE_MS = 200_000;
 
 let folder: string;
 /** Where somebody else's payment provider is, instead of ours. */
@@ -63,10 +63,10 @@ async function ended(child: ChildProcess, signal?: NodeJS.Signals): Promise<numb
 }
 
 async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
+  const deadline = Date.now() + DEADLINE_MS;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
-    await sleep(pollMs);
+    await sleep(POLL_MS);
   }
 }
 

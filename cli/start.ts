@@ -10,11 +10,11 @@ import { reportFailure } from './failure-report.ts';
 import { Progress } from './progress.ts';
 import { addressTable } from './start-table.ts';
 
-const defaultPort = 8080;
-const portMax = 65_535;
+const DEFAULT_PORT = 8080;
+const PORT_MAX = 65_535;
 /** npm hands Ctrl-C on to a process that the terminal has told already: only a later one means "at once". */
-const repeatedSignalAfterMs = 1_000;
-const interruptedExitCode = 130;
+const REPEATED_SIGNAL_AFTER_MS = 1_000;
+const INTERRUPTED_EXIT_CODE = 130;
 
 interface StartOptions {
   port: number;
@@ -25,7 +25,7 @@ interface StartOptions {
 }
 
 export const command = new Command()
-  .option('--port <number>', 'port of the REST edge', parsePort, defaultPort)
+  .option('--port <number>', 'port of the REST edge', parsePort, DEFAULT_PORT)
   .option('--host <address>', 'address that the REST edge listens on', '127.0.0.1')
   .addOption(dataOption())
   .option('--fresh', 'forget all data first', false)
@@ -50,7 +50,7 @@ async function start(options: StartOptions): Promise<void> {
     await serveUntil(ending, platform, startedAt, progress);
   } catch (failure) {
     progress.clear();
-    process.exitCode = ending.aborted ? interruptedExitCode : reportFailure(failure);
+    process.exitCode = ending.aborted ? INTERRUPTED_EXIT_CODE : reportFailure(failure);
   }
   // Whatever is left that would keep this process alive, everything it started has ended.
   process.exit();
@@ -89,7 +89,7 @@ function endSignal(onEnd: () => void): AbortSignal {
   const controller = new AbortController();
   let endedAt = 0;
   const end = () => {
-    if (endedAt && Date.now() - endedAt > repeatedSignalAfterMs) process.exit(interruptedExitCode);
+    if (endedAt && Date.now() - endedAt > REPEATED_SIGNAL_AFTER_MS) process.exit(INTERRUPTED_EXIT_CODE);
     if (endedAt) return;
     endedAt = Date.now();
     onEnd();
@@ -101,8 +101,8 @@ function endSignal(onEnd: () => void): AbortSignal {
 
 function parsePort(text: string): number {
   const port = Number(text);
-  if (Number.isInteger(port) && port >= 1 && port <= portMax) return port;
-  throw new InvalidArgumentError(`a port is a whole number from 1 to ${portMax}.`);
+  if (Number.isInteger(port) && port >= 1 && port <= PORT_MAX) return port;
+  throw new InvalidArgumentError(`a port is a whole number from 1 to ${PORT_MAX}.`);
 }
 
 function parseScale(text: string, before: Partial<Record<string, number>>): Partial<Record<string, number>> {

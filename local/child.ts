@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endLeftover, recordProcess, send } from './running-process.ts';
 
-const logBytesMax = 10 * 1024 * 1024;
-const tailBytesMax = 4_096;
+const LOG_BYTES_MAX = 10 * 1024 * 1024;
+const TAIL_BYTES_MAX = 4_096;
 
 export interface ChildSpec {
   command: string;
@@ -90,7 +90,7 @@ function handleOf(child: ChildProcess, pid: number, spec: ChildSpec): Omit<Child
 }
 
 // Its input ends when this process does, even by SIGKILL; then it ends the child that it watches.
-const guardScript = `
+const GUARD_SCRIPT = `
 read -r _
 kill -CONT "$2"; kill -s "$1" "$2" || exit 0
 for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; kill -0 "$2" || exit 0; done
@@ -99,7 +99,7 @@ kill -KILL "$2"
 
 function guardAgainstAbandonment(pid: number, signal: NodeJS.Signals): ChildProcess {
   const name = signal.replace('SIG', '');
-  const guard = spawn('/bin/sh', ['-c', guardScript, 'registrar-guard', name, String(pid)], {
+  const guard = spawn('/bin/sh', ['-c', GUARD_SCRIPT, 'registrar-guard', name, String(pid)], {
     cwd: '/',
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
@@ -111,14 +111,14 @@ function guardAgainstAbandonment(pid: number, signal: NodeJS.Signals): ChildProc
 function openLog(file: string): number {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > logBytesMax) renameSync(file, `${file}.1`);
+  if (size > LOG_BYTES_MAX) renameSync(file, `${file}.1`);
   return openSync(file, 'a', 0o600);
 }
 
 /** The last lines that a process wrote since its log was this long. */
 export function tailOf(logFile: string, since: number): string {
   try {
-    return readFileSync(logFile).subarray(since).subarray(-tailBytesMax).toString('utf8');
+    return readFileSync(logFile).subarray(since).subarray(-TAIL_BYTES_MAX).toString('utf8');
   } catch {
     return '';
   }

@@ -5,9 +5,9 @@ import { takeLock } from './lock.ts';
 import { endLeftover } from './running-process.ts';
 
 /** Counts up when an older data folder cannot be read any more. */
-const layout = 1;
-const freeBytesMin = 512 * 1024 * 1024;
-const removeRetriesMax = 5;
+const LAYOUT = 1;
+const FREE_BYTES_MIN = 512 * 1024 * 1024;
+const REMOVE_RETRIES_MAX = 5;
 
 export interface DataFolder {
   path: string;
@@ -58,11 +58,11 @@ function checkOurs(path: string): void {
 
 function checkLayout(path: string): void {
   const marker = markerOf(path);
-  if (!existsSync(marker)) writeFileSync(marker, `${JSON.stringify({ layout })}\n`);
+  if (!existsSync(marker)) writeFileSync(marker, `${JSON.stringify({ layout: LAYOUT })}\n`);
   const found: { layout?: unknown } = JSON.parse(readFileSync(marker, 'utf8'));
-  if (found.layout === layout) return;
+  if (found.layout === LAYOUT) return;
   throw new PlatformError(
-    `${path} was made by another version of Registrar (layout ${String(found.layout)}, this one reads ${layout}): ` +
+    `${path} was made by another version of Registrar (layout ${String(found.layout)}, this one reads ${LAYOUT}): ` +
       'begin anew with --fresh, or choose another folder with --data.',
   );
 }
@@ -70,8 +70,8 @@ function checkLayout(path: string): void {
 function checkSpace(path: string): void {
   const { bavail, bsize } = statfsSync(path);
   const freeBytes = bavail * bsize;
-  if (freeBytes >= freeBytesMin) return;
-  const [free, needed] = [freeBytes, freeBytesMin].map((bytes) => Math.floor(bytes / 1024 / 1024));
+  if (freeBytes >= FREE_BYTES_MIN) return;
+  const [free, needed] = [freeBytes, FREE_BYTES_MIN].map((bytes) => Math.floor(bytes / 1024 / 1024));
   throw new PlatformError(
     `The disk of ${path} is full: ${free} MB are left and ${needed} MB are needed. Free some space, or use --data.`,
   );
@@ -92,6 +92,6 @@ function pidFilesIn(folder: string): string[] {
 function empty(path: string): void {
   const names = readdirSync(path).filter((name) => name !== 'lock' && name !== 'registrar.json');
   for (const name of [...names, 'registrar.json']) {
-    rmSync(join(path, name), { recursive: true, force: true, maxRetries: removeRetriesMax });
+    rmSync(join(path, name), { recursive: true, force: true, maxRetries: REMOVE_RETRIES_MAX });
   }
 }

@@ -55,7 +55,7 @@ function specOf(script: string): ChildSpec {
   };
 }
 
-const livesOn = 'setInterval(() => {}, 1000); writeFileSync(ready, String(process.pid));';
+const LIVES_ON = 'setInterval(() => {}, 1000); writeFileSync(ready, String(process.pid));';
 
 async function until(condition: () => boolean): Promise<void> {
   const deadline = Date.now() + 20_000;
@@ -73,7 +73,7 @@ function identify(pid: number | undefined): RunningProcess {
 
 test('a killed process is started again, with one line about it', async () => {
   const events: string[] = [];
-  const one = kept(livesOn, events);
+  const one = kept(LIVES_ON, events);
   await one.start();
   const first = identify(one.pid());
 
@@ -86,7 +86,7 @@ test('a killed process is started again, with one line about it', async () => {
 });
 
 test('a stopped process stays stopped and leaves nothing, and can be started again', async () => {
-  const one = kept(livesOn);
+  const one = kept(LIVES_ON);
   await one.start();
   const first = identify(one.pid());
 
@@ -99,7 +99,7 @@ test('a stopped process stays stopped and leaves nothing, and can be started aga
 });
 
 test('a process that does not obey is ended by force, also while it is paused', async () => {
-  const one = kept(`process.on('SIGTERM', () => {}); ${livesOn}`, [], { stopTimeoutMs: 100 });
+  const one = kept(`process.on('SIGTERM', () => {}); ${LIVES_ON}`, [], { stopTimeoutMs: 100 });
   await one.start();
   const first = identify(one.pid());
   one.signal('SIGSTOP');
@@ -165,7 +165,7 @@ test('what a killed supervisor and its guard left behind is ended by the next st
   const left = identify(orphan.pid);
   writeFileSync(join(folder, 'example.pid'), JSON.stringify(left));
 
-  await kept(livesOn).start();
+  await kept(LIVES_ON).start();
 
   expect(isRunning(left)).toBe(false);
 });
@@ -178,7 +178,7 @@ test('another process that got the number of a dead one is left alone', async ()
   const alive = identify(stranger.pid);
   writeFileSync(join(folder, 'example.pid'), JSON.stringify({ pid: alive.pid, startedAt: 'long ago' }));
 
-  await kept(livesOn).start();
+  await kept(LIVES_ON).start();
 
   expect(isRunning(alive)).toBe(true);
   stranger.kill('SIGKILL');
@@ -187,7 +187,7 @@ test('another process that got the number of a dead one is left alone', async ()
 test('what is less important waits only once it was ready: until then somebody waits for it', async () => {
   const told = join(folder, 'priority');
   const tells = `import { getPriority } from 'node:os'; writeFileSync(${JSON.stringify(told)}, String(getPriority()));`;
-  const one = kept(`${tells} ${livesOn}`, [], { niceness: 7 });
+  const one = kept(`${tells} ${LIVES_ON}`, [], { niceness: 7 });
   const priority = () => getPriority(one.pid() ?? 0);
 
   await one.start();

@@ -5,12 +5,12 @@ import { type End, isHopeless, remedyFor, whyNotUp } from './last-words.ts';
 import { lowerPriority } from './priority.ts';
 import { send } from './running-process.ts';
 
-const backoffMinMs = 200;
-const backoffMaxMs = 10_000;
+const BACKOFF_MIN_MS = 200;
+const BACKOFF_MAX_MS = 10_000;
 /** Who lived this long is started again without a growing pause. */
-const healthyAfterMs = 30_000;
-const readyPollMs = 50;
-const crashesBeforeReadyMax = 5;
+const HEALTHY_AFTER_MS = 30_000;
+const READY_POLL_MS = 50;
+const CRASHES_BEFORE_READY_MAX = 5;
 
 export interface KeeperOptions {
   /** As people call it. */
@@ -66,10 +66,10 @@ export class Keeper {
       signal?.throwIfAborted();
       if (this.#stopping.signal.aborted) throw new PlatformError(`${this.name} was stopped before it was ready.`);
       const crashes = this.#crashes - crashesBefore;
-      if (crashes >= crashesBeforeReadyMax || (crashes > 0 && isHopeless(this.#lastEnd)))
+      if (crashes >= CRASHES_BEFORE_READY_MAX || (crashes > 0 && isHopeless(this.#lastEnd)))
         throw this.#notUp(this.#lastEnd);
       if (Date.now() > deadline) throw this.#notUp({ how: `no answer within ${readyTimeoutMs / 1000} s`, words: '' });
-      await sleep(readyPollMs);
+      await sleep(READY_POLL_MS);
     }
   }
 
@@ -86,16 +86,16 @@ export class Keeper {
   }
 
   async #run(stopped: AbortSignal): Promise<void> {
-    let backoffMs = backoffMinMs;
+    let backoffMs = BACKOFF_MIN_MS;
     while (!stopped.aborted) {
       const startedAt = Date.now();
       this.#lastEnd = await this.#runOnce(stopped);
       if (stopped.aborted) return;
       this.#crashes += 1;
-      if (Date.now() - startedAt > healthyAfterMs) backoffMs = backoffMinMs;
+      if (Date.now() - startedAt > HEALTHY_AFTER_MS) backoffMs = BACKOFF_MIN_MS;
       this.#report(this.#lastEnd, backoffMs);
       await sleep(backoffMs, undefined, { signal: stopped }).catch(() => undefined);
-      backoffMs = Math.min(backoffMs * 2, backoffMaxMs);
+      backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS);
     }
   }
 

@@ -5,7 +5,7 @@ export interface Lock {
   release(): void;
 }
 
-const sqliteBusy = 5;
+const SQLITE_BUSY = 5;
 
 /**
  * Takes a lock that the kernel gives back when this process dies, however it dies; undefined where another holds it.
@@ -18,7 +18,7 @@ export function takeLock(file: string): Lock | undefined {
     return { release: () => void (database.isOpen && database.close()) };
   } catch (failure) {
     database.close();
-    if (failure instanceof Error && 'errcode' in failure && failure.errcode === sqliteBusy) return undefined;
+    if (failure instanceof Error && 'errcode' in failure && failure.errcode === SQLITE_BUSY) return undefined;
     throw failure;
   }
 }

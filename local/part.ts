@@ -14,7 +14,7 @@ import { grpcServes, httpAnswers } from './readiness.ts';
 const checkout = join(import.meta.dirname, '..');
 
 /** The demo students' card, which the simulated provider always accepts. */
-const demoCard = 'tok_ok';
+const DEMO_CARD = 'tok_ok';
 
 /** What is not a decision about a seat waits while one is made: what carries it on a little, what starts that or only looks most. */
 const niceness: Partial<Record<ProcessName, number>> = {
@@ -120,7 +120,7 @@ export function environmentOf(part: Part, all: readonly Part[], around: Surround
     VIEWS_REPLICA_URLS: around.replicaUrls('views').join(','),
     PAYMENT_PROVIDER_URL: around.paymentProviderUrl || `http://${addresses('provider')[0]}`,
     AUDIT_DATABASE_URL: around.primaryUrl,
-    PAYMENT_METHOD_DEFAULT: demoCard,
+    PAYMENT_METHOD_DEFAULT: DEMO_CARD,
   };
   const read = new Set(variablesOf(part.name));
   return Object.fromEntries(Object.entries(decided).filter(([name]) => read.has(name)));

@@ -17,9 +17,9 @@ import {
 import { freePort } from './port.ts';
 import { reporting } from './reporting.ts';
 
-const readyTimeoutMs = 90_000;
-const stopTimeoutMs = 15_000;
-const loopback = '127.0.0.1';
+const READY_TIMEOUT_MS = 90_000;
+const STOP_TIMEOUT_MS = 15_000;
+const LOOPBACK = '127.0.0.1';
 
 /** Nobody is stopped before those who call it; all others are last. */
 const stoppedFirst: ProcessName[][] = [['edge'], ['starter', 'worker', 'auditor', 'projector']];
@@ -42,7 +42,7 @@ export async function placeParts({ scale = {}, edgePort, edgeHost, without = [] 
   const parts: Part[] = [];
   for (const name of processNames.filter((one) => !without.includes(one))) {
     for (let number = 1; number <= (scale[name] ?? 1); number++) {
-      const host = (name === 'edge' && edgeHost) || loopback;
+      const host = (name === 'edge' && edgeHost) || LOOPBACK;
       const port = (name === 'edge' && edgePort) || (await freePort());
       parts.push({ name, number, host, port, metricsPort: await freePort() });
     }
@@ -86,11 +86,11 @@ function keeperOf(
       pidFile: join(runFolder, `${label}.pid`),
       stopSignal: 'SIGTERM',
       abandonSignal: 'SIGKILL',
-      stopTimeoutMs,
+      stopTimeoutMs: STOP_TIMEOUT_MS,
       channel: true,
     },
     isReady: () => isReady(part),
-    readyTimeoutMs,
+    readyTimeoutMs: READY_TIMEOUT_MS,
     ...(niceness !== undefined && { niceness }),
     ...(onEvent && { onEvent }),
   });

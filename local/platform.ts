@@ -14,9 +14,9 @@ import { reporting, secondsSince } from './reporting.ts';
 import { runningProcess } from './running-process.ts';
 import { startTemporal, type Temporal } from './temporal.ts';
 
-const replicas = 2;
-const temporalNiceness = 19;
-const loopback = '127.0.0.1';
+const REPLICAS = 2;
+const TEMPORAL_NICENESS = 19;
+const LOOPBACK = '127.0.0.1';
 
 export interface PlatformOptions {
   dataFolder: string;
@@ -72,7 +72,7 @@ function checkScale(scale: Partial<Record<ProcessName, number>>): void {
   }
 }
 
-async function checkEdgePort({ edgePort, edgeHost = loopback }: PlatformOptions): Promise<void> {
+async function checkEdgePort({ edgePort, edgeHost = LOOPBACK }: PlatformOptions): Promise<void> {
   const failure = edgePort ? await listenFailure(edgePort, edgeHost) : undefined;
   if (failure === 'EADDRINUSE') {
     throw new PlatformError(`Port ${edgePort} is in use: stop what listens there, or choose another with --port.`);
@@ -130,7 +130,12 @@ async function startStores(folder: DataFolder, options: PlatformOptions, undo: A
   };
   const stores = [
     progress.starting('Postgres', async () => {
-      const cluster = await startCluster({ folder: folder.postgres, replicas, logFolder: folder.logs, ...told });
+      const cluster = await startCluster({
+        folder: folder.postgres,
+        replicas: REPLICAS,
+        logFolder: folder.logs,
+        ...told,
+      });
       stops.push(() => cluster.stop());
       await createDatabases(cluster, databaseNames);
       return cluster;
@@ -138,7 +143,7 @@ async function startStores(folder: DataFolder, options: PlatformOptions, undo: A
     progress.starting('Temporal', async () => {
       const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = inheritedEnvironment();
       const logFile = join(folder.logs, 'temporal.log');
-      const niceness = temporalNiceness;
+      const niceness = TEMPORAL_NICENESS;
       const temporal = await startTemporal({ folder: folder.temporal, address, namespace, logFile, niceness, ...told });
       stops.push(() => temporal.stop());
       return temporal;
@@ -201,7 +206,7 @@ function recordOf(
       name: part.name,
       number: part.number,
       address: addressOf(part),
-      metricsUrl: `http://${loopback}:${part.metricsPort}/metrics`,
+      metricsUrl: `http://${LOOPBACK}:${part.metricsPort}/metrics`,
     })),
   };
 }

@@ -3,21 +3,21 @@ import { createServer } from 'node:net';
 
 // Below the range that systems give to outgoing connections (from 32768 on Linux, from 49152 elsewhere): otherwise a
 // connection could take the port of a process that is just being restarted.
-const portMin = 15_000;
-const portMax = 32_000;
-const attemptsMax = 200;
+const PORT_MIN = 15_000;
+const PORT_MAX = 32_000;
+const ATTEMPTS_MAX = 200;
 
 const taken = new Set<number>();
 
 /** A port that nobody listens on, and that this process has not given away before. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const port = portMin + Math.floor(Math.random() * (portMax - portMin));
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
     if (taken.has(port) || !(await isFree(port, host))) continue;
     taken.add(port);
     return port;
   }
-  throw new Error(`no free port between ${portMin} and ${portMax}`);
+  throw new Error(`no free port between ${PORT_MIN} and ${PORT_MAX}`);
 }
 
 /** Whether a server could listen there now. */

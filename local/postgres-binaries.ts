@@ -4,7 +4,7 @@ import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PlatformError } from './failure.ts';
 
-const executable = 0o755;
+const EXECUTABLE = 0o755;
 
 export interface PostgresBinaries {
   initdb: string;
@@ -31,7 +31,7 @@ function resolve(name: string): string {
 
 function makeExecutable(file: string): void {
   try {
-    chmodSync(file, executable);
+    chmodSync(file, EXECUTABLE);
   } catch {
     // Installed by another user: then it is as they left it, and starting it tells.
   }

@@ -10,15 +10,15 @@ import type { PostgresBinaries } from './postgres-binaries.ts';
 import type { PostgresUser } from './postgres-user.ts';
 import { recordedProcess, runningProcess } from './running-process.ts';
 
-export const superuser = 'postgres';
+export const SUPERUSER = 'postgres';
 
-const majorVersion = '18';
-const passwordBytes = 24;
-const connectTimeoutMs = 2_000;
-const queryTimeoutMs = 60_000;
+const MAJOR_VERSION = '18';
+const PASSWORD_BYTES = 24;
+const CONNECT_TIMEOUT_MS = 2_000;
+const QUERY_TIMEOUT_MS = 60_000;
 /** Recovery after a crash may replay a gigabyte of log. */
-const readyTimeoutMs = 120_000;
-const stopTimeoutMs = 15_000;
+const READY_TIMEOUT_MS = 120_000;
+const STOP_TIMEOUT_MS = 15_000;
 
 /** What all members of a cluster share. */
 export interface ClusterPlace {
@@ -35,7 +35,7 @@ export interface ClusterPlace {
 export function clusterPassword(folder: string, { user }: PostgresUser): string {
   const file = join(folder, 'password');
   if (!existsSync(file)) {
-    writeFileSync(file, randomBytes(passwordBytes).toString('hex'), { mode: 0o600 });
+    writeFileSync(file, randomBytes(PASSWORD_BYTES).toString('hex'), { mode: 0o600 });
     if (user) chownSync(file, user.uid, user.gid);
   }
   return readFileSync(file, 'utf8');
@@ -51,7 +51,7 @@ export async function initialize(place: ClusterPlace): Promise<void> {
   const logFile = join(place.logFolder, 'postgres-initdb.log');
   const child = await startChild({
     ...commandOf(place, place.binaries.initdb, [
-      ...['-D', unfinished, '-U', superuser, '--pwfile', join(place.folder, 'password'), '-A', 'scram-sha-256'],
+      ...['-D', unfinished, '-U', SUPERUSER, '--pwfile', join(place.folder, 'password'), '-A', 'scram-sha-256'],
       ...[
         '-E',
         'UTF8',
@@ -66,7 +66,7 @@ export async function initialize(place: ClusterPlace): Promise<void> {
     pidFile: join(place.folder, 'initdb.pid'),
     stopSignal: 'SIGTERM',
     abandonSignal: 'SIGKILL',
-    stopTimeoutMs,
+    stopTimeoutMs: STOP_TIMEOUT_MS,
   });
   const end = await child.exited;
   if (end === 'exit code 0') return renameSync(unfinished, folder);
@@ -76,9 +76,9 @@ export async function initialize(place: ClusterPlace): Promise<void> {
 
 function checkVersion(folder: string): void {
   const version = readFileSync(join(folder, 'PG_VERSION'), 'utf8').trim();
-  if (version === majorVersion) return;
+  if (version === MAJOR_VERSION) return;
   throw new PlatformError(
-    `${folder} belongs to Postgres ${version}, but this is Postgres ${majorVersion}: ` +
+    `${folder} belongs to Postgres ${version}, but this is Postgres ${MAJOR_VERSION}: ` +
       'start with --fresh, or choose another folder with --data.',
   );
 }
@@ -95,20 +95,20 @@ export function memberKeeper(place: ClusterPlace, name: string, port: number, ex
       pidFile,
       stopSignal: 'SIGINT',
       abandonSignal: 'SIGQUIT',
-      stopTimeoutMs,
+      stopTimeoutMs: STOP_TIMEOUT_MS,
     },
     beforeStart: async () => {
       configure(place, folder, extra);
       await disownPidFile(join(folder, 'postmaster.pid'), pidFile);
     },
     isReady: () => answers(urlOf(place, port)),
-    readyTimeoutMs,
+    readyTimeoutMs: READY_TIMEOUT_MS,
     ...(place.onEvent && { onEvent: place.onEvent }),
   });
 }
 
 export function urlOf({ password }: { password: string }, port: number, database = 'postgres'): string {
-  return `postgres://${superuser}:${password}@127.0.0.1:${port}/${database}`;
+  return `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`;
 }
 
 function commandOf({ runAs }: ClusterPlace, binary: string, options: string[]) {
@@ -135,18 +135,18 @@ async function disownPidFile(lockFile: string, pidFile: string): Promise<void> {
 }
 
 async function answers(url: string): Promise<boolean> {
-  return connected(url, async (client) => (await client.query('select 1')).rowCount === 1, connectTimeoutMs);
+  return connected(url, async (client) => (await client.query('select 1')).rowCount === 1, CONNECT_TIMEOUT_MS);
 }
 
 /** Runs `body` with one connection of its own. */
 export async function connected<T>(
   url: string,
   body: (client: pg.Client) => Promise<T>,
-  timeoutMs = queryTimeoutMs,
+  timeoutMs = QUERY_TIMEOUT_MS,
 ): Promise<T> {
   const client = new pg.Client({
     connectionString: url,
-    connectionTimeoutMillis: connectTimeoutMs,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: timeoutMs,
   });
   // A connection that breaks while idle fails the next query; without a listener it would end this process.
@@ -156,6 +156,6 @@ export async function connected<T>(
     return await body(client);
   } finally {
     // A server that hangs does not answer a goodbye either.
-    await Promise.race([client.end(), sleep(connectTimeoutMs, undefined, { ref: false })]);
+    await Promise.race([client.end(), sleep(CONNECT_TIMEOUT_MS, undefined, { ref: false })]);
   }
 }

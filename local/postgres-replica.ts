@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { Keeper } from './keeper.ts';
-import { type ClusterPlace, connected, memberKeeper, superuser, urlOf } from './postgres-member.ts';
+import { type ClusterPlace, connected, memberKeeper, SUPERUSER, urlOf } from './postgres-member.ts';
 import { own } from './postgres-user.ts';
 
 /** What belongs to one server's run and is made anew by the other. */
@@ -29,7 +29,7 @@ export async function replicaKeeper(
     if (!(await canFollow(primary, place, name))) await copyPrimary(primary, place, name);
   });
   const source = [
-    `host=127.0.0.1 port=${ports.primary} user=${superuser} password=${place.password}`,
+    `host=127.0.0.1 port=${ports.primary} user=${SUPERUSER} password=${place.password}`,
     `application_name=${name} sslmode=disable gssencmode=disable`,
   ].join(' ');
   return memberKeeper(place, name, ports.own, [

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { PlatformError } from './failure.ts';
 
 /** Postgres refuses to run as root; `nobody` has this number on every Linux. */
-const nobody = 65_534;
-const unshare = ['unshare', '--user', `--map-user=${nobody}`];
+const NOBODY = 65_534;
+const unshare = ['unshare', '--user', `--map-user=${NOBODY}`];
 
 /** Who runs Postgres: commands are prefixed, or given another user, or left as they are. */
 export interface PostgresUser {
@@ -20,7 +20,7 @@ export interface PostgresUser {
  */
 export function postgresUser(folder: string, binary: string): PostgresUser {
   if (process.getuid?.() !== 0) return { prefix: [] };
-  const user = { uid: nobody, gid: nobody };
+  const user = { uid: NOBODY, gid: NOBODY };
   own(folder, user);
   if (canReach(folder, binary, user)) return { prefix: [], user };
   own(folder, { uid: 0, gid: 0 });

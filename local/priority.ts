@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const againMs = 150;
-const attemptsMax = 60;
+const AGAIN_MS = 150;
+const ATTEMPTS_MAX = 60;
 
 /**
  * Gives a child that leads a session less of the processors, as `nice`. Linux with autogroups (sched(7)) compares niceness only within a
@@ -26,8 +26,8 @@ async function lowerSession(pid: number, niceness: number): Promise<void> {
       return;
     } catch (failure) {
       const isTooOften = failure instanceof Error && 'code' in failure && failure.code === 'EAGAIN';
-      if (!isTooOften || attempt >= attemptsMax) throw failure;
+      if (!isTooOften || attempt >= ATTEMPTS_MAX) throw failure;
     }
-    await sleep(againMs, undefined, { ref: false });
+    await sleep(AGAIN_MS, undefined, { ref: false });
   }
 }

@@ -9,8 +9,8 @@ export interface RunningProcess {
   startedAt: string;
 }
 
-const pollMs = 20;
-const killTimeoutMs = 5_000;
+const POLL_MS = 20;
+const KILL_TIMEOUT_MS = 5_000;
 
 /** The process that has this number now, if any. */
 export function runningProcess(pid: number): RunningProcess | undefined {
@@ -67,8 +67,8 @@ export async function endLeftover(file: string, signal: NodeJS.Signals): Promise
   const leftover = recordedProcess(file);
   if (leftover) {
     send(leftover.pid, signal);
-    if (!(await goneWithin(leftover, killTimeoutMs))) send(leftover.pid, 'SIGKILL');
-    await goneWithin(leftover, killTimeoutMs);
+    if (!(await goneWithin(leftover, KILL_TIMEOUT_MS))) send(leftover.pid, 'SIGKILL');
+    await goneWithin(leftover, KILL_TIMEOUT_MS);
   }
   rmSync(file, { force: true });
 }
@@ -77,7 +77,7 @@ async function goneWithin(one: RunningProcess, timeoutMs: number): Promise<boole
   const deadline = Date.now() + timeoutMs;
   while (isRunning(one)) {
     if (Date.now() > deadline) return false;
-    await sleep(pollMs);
+    await sleep(POLL_MS);
   }
   return true;
 }

@@ -8,15 +8,15 @@ import { PlatformError, sentenceForLog } from './failure.ts';
 import { takeLock } from './lock.ts';
 
 /** As pinned in tools/temporal/go.mod. */
-const cliVersion = '1.8.2';
+const CLI_VERSION = '1.8.2';
 /** The first server with everything the sagas use. */
 const serverVersionMin = [1, 28];
-const sdkDownloadSite = 'https://temporal.download';
-const reachTimeoutMs = 5_000;
-const downloadTimeoutMs = 180_000;
-const buildTimeoutMs = 20 * 60_000;
-const progressEveryMs = 10_000;
-const lockPollMs = 500;
+const SDK_DOWNLOAD_SITE = 'https://temporal.download';
+const REACH_TIMEOUT_MS = 5_000;
+const DOWNLOAD_TIMEOUT_MS = 180_000;
+const BUILD_TIMEOUT_MS = 20 * 60_000;
+const PROGRESS_EVERY_MS = 10_000;
+const LOCK_POLL_MS = 500;
 const modules = join(import.meta.dirname, '..', 'tools', 'temporal');
 
 export interface TemporalSearch {
@@ -35,13 +35,13 @@ export interface TemporalSearch {
 export async function findTemporal(search: TemporalSearch): Promise<string> {
   const installed = onPath('temporal', search.environment);
   if (installed && isNewEnough(installed)) return installed;
-  const folder = join(cacheFolder(search.environment), `temporal-${cliVersion}`);
+  const folder = join(cacheFolder(search.environment), `temporal-${CLI_VERSION}`);
   const cached = join(folder, 'temporal');
   if (existsSync(cached)) return cached;
   mkdirSync(folder, { recursive: true });
   await withLock(join(folder, 'lock'), search, async () => {
     if (existsSync(cached)) return;
-    if (await isReachable(search.downloadSite ?? sdkDownloadSite))
+    if (await isReachable(search.downloadSite ?? SDK_DOWNLOAD_SITE))
       await download(folder, cached, search).catch(() => search.onProgress?.('The download failed.'));
     if (!existsSync(cached)) await build(folder, cached, search);
   });
@@ -74,7 +74,7 @@ function isNewEnough(binary: string): boolean {
 async function withLock(file: string, search: TemporalSearch, body: () => Promise<void>): Promise<void> {
   let lock = takeLock(file);
   if (!lock) search.onProgress?.('Waiting for another start that is fetching Temporal.');
-  for (; !lock; lock = takeLock(file)) await sleep(lockPollMs, undefined, search.signal && { signal: search.signal });
+  for (; !lock; lock = takeLock(file)) await sleep(LOCK_POLL_MS, undefined, search.signal && { signal: search.signal });
   try {
     await body();
   } finally {
@@ -84,7 +84,7 @@ async function withLock(file: string, search: TemporalSearch, body: () => Promis
 
 async function isReachable(site: string): Promise<boolean> {
   try {
-    await fetch(site, { method: 'HEAD', signal: AbortSignal.timeout(reachTimeoutMs) });
+    await fetch(site, { method: 'HEAD', signal: AbortSignal.timeout(REACH_TIMEOUT_MS) });
     return true;
   } catch {
     return false;
@@ -92,14 +92,14 @@ async function isReachable(site: string): Promise<boolean> {
 }
 
 async function download(folder: string, target: string, search: TemporalSearch): Promise<void> {
-  search.onProgress?.(`Downloading Temporal ${cliVersion}, once for this user.`);
+  search.onProgress?.(`Downloading Temporal ${CLI_VERSION}, once for this user.`);
   const { TestWorkflowEnvironment } = await import('@temporalio/testing');
   const downloadDir = join(folder, 'download');
   rmSync(downloadDir, { recursive: true, force: true });
   mkdirSync(downloadDir);
-  const executable = { type: 'cached-download', downloadDir, version: `v${cliVersion}` } as const;
+  const executable = { type: 'cached-download', downloadDir, version: `v${CLI_VERSION}` } as const;
   const started = TestWorkflowEnvironment.createLocal({ server: { executable } });
-  const environment = await Promise.race([started, sleep(downloadTimeoutMs, undefined, { ref: false })]);
+  const environment = await Promise.race([started, sleep(DOWNLOAD_TIMEOUT_MS, undefined, { ref: false })]);
   await environment?.teardown();
   const binary = readdirSync(downloadDir).find((name) => isExecutable(join(downloadDir, name)));
   if (binary) renameSync(join(downloadDir, binary), target);
@@ -109,7 +109,7 @@ async function build(folder: string, target: string, search: TemporalSearch): Pr
   const go = onPath('go', search.environment);
   if (!go) {
     throw new PlatformError(
-      `Temporal is missing: ${sdkDownloadSite} does not answer, and there is no Go to build it. Install Go 1.26 or newer, ` +
+      `Temporal is missing: ${SDK_DOWNLOAD_SITE} does not answer, and there is no Go to build it. Install Go 1.26 or newer, ` +
         'or put the temporal command on PATH, or set TEMPORAL_ADDRESS to a running server; then start again.',
     );
   }
@@ -123,7 +123,7 @@ async function build(folder: string, target: string, search: TemporalSearch): Pr
     pidFile: join(folder, 'build.pid'),
     stopSignal: 'SIGINT',
     abandonSignal: 'SIGTERM',
-    stopTimeoutMs: reachTimeoutMs,
+    stopTimeoutMs: REACH_TIMEOUT_MS,
   });
   const end = await Promise.race([child.exited, reportUntilLate(search)]);
   if (end === 'exit code 0') return renameSync(unfinished, target);
@@ -138,12 +138,12 @@ async function build(folder: string, target: string, search: TemporalSearch): Pr
 
 async function reportUntilLate({ onProgress, signal }: TemporalSearch): Promise<string> {
   const startedAt = Date.now();
-  while (!signal?.aborted && Date.now() - startedAt < buildTimeoutMs) {
+  while (!signal?.aborted && Date.now() - startedAt < BUILD_TIMEOUT_MS) {
     const seconds = Math.round((Date.now() - startedAt) / 1000);
     onProgress?.(
-      `Building Temporal ${cliVersion} with Go, once for this user; ${seconds} s so far, 3 to 6 minutes is usual.`,
+      `Building Temporal ${CLI_VERSION} with Go, once for this user; ${seconds} s so far, 3 to 6 minutes is usual.`,
     );
-    await sleep(progressEveryMs, undefined, { ref: false, ...(signal && { signal }) }).catch(() => undefined);
+    await sleep(PROGRESS_EVERY_MS, undefined, { ref: false, ...(signal && { signal }) }).catch(() => undefined);
   }
-  return signal?.aborted ? 'interrupted' : `not done within ${buildTimeoutMs / 60_000} minutes`;
+  return signal?.aborted ? 'interrupted' : `not done within ${BUILD_TIMEOUT_MS / 60_000} minutes`;
 }

@@ -10,10 +10,10 @@ import { grpcServes } from './readiness.ts';
 import { ensureSearchAttributes, searchAttributes } from './search-attributes.ts';
 import { findTemporal, type TemporalSearch } from './temporal-binary.ts';
 
-const frontendService = 'temporal.api.workflowservice.v1.WorkflowService';
-const readyTimeoutMs = 60_000;
-const stopTimeoutMs = 10_000;
-const host = '127.0.0.1';
+const FRONTEND_SERVICE = 'temporal.api.workflowservice.v1.WorkflowService';
+const READY_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 10_000;
+const HOST = '127.0.0.1';
 
 /** Measured: the pragmas double the sagas per second, and one partition a task queue brings a tenth more. */
 const pragmas = { journal_mode: 'WAL', synchronous: 'NORMAL' };
@@ -71,7 +71,7 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
     };
     server = serverKeeper(binary, folder, ports, options);
     await server.start(options.signal);
-    return { address: `${host}:${ports.frontend}`, uiUrl: `http://${host}:${ports.ui}`, server, stop };
+    return { address: `${HOST}:${ports.frontend}`, uiUrl: `http://${HOST}:${ports.ui}`, server, stop };
   } catch (failure) {
     await stop();
     throw failure;
@@ -79,7 +79,7 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
 }
 
 async function runningTemporal(address: string, namespace: string): Promise<Temporal> {
-  const serves = await grpcServes(address, frontendService).catch(() => false);
+  const serves = await grpcServes(address, FRONTEND_SERVICE).catch(() => false);
   if (!serves)
     throw new PlatformError(`No Temporal server answers at ${address}: start it, or unset TEMPORAL_ADDRESS.`);
   await ensureSearchAttributes(address, namespace);
@@ -105,10 +105,10 @@ function serverKeeper(binary: string, folder: string, ports: TemporalPorts, opti
       pidFile: join(folder, 'temporal.pid'),
       stopSignal: 'SIGTERM',
       abandonSignal: 'SIGKILL',
-      stopTimeoutMs,
+      stopTimeoutMs: STOP_TIMEOUT_MS,
     },
-    isReady: () => grpcServes(`${host}:${ports.frontend}`, frontendService),
-    readyTimeoutMs,
+    isReady: () => grpcServes(`${HOST}:${ports.frontend}`, FRONTEND_SERVICE),
+    readyTimeoutMs: READY_TIMEOUT_MS,
     ...(options.niceness !== undefined && { niceness: options.niceness }),
     ...(options.onEvent && { onEvent: options.onEvent }),
   });
@@ -118,7 +118,7 @@ function serverArguments(folder: string, ports: TemporalPorts): string[] {
   const repeated = (flag: string, values: Record<string, string | number | boolean>) =>
     Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${value}`]);
   return [
-    ...['server', 'start-dev', '--ip', host, '--port', String(ports.frontend), '--ui-port', String(ports.ui)],
+    ...['server', 'start-dev', '--ip', HOST, '--port', String(ports.frontend), '--ui-port', String(ports.ui)],
     ...['--http-port', String(ports.http), '--metrics-port', String(ports.metrics)],
     ...['--db-filename', join(folder, 'temporal.db'), '--log-format', 'json', '--log-level', 'warn'],
     ...repeated('--sqlite-pragma', pragmas),

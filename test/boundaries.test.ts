@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const checkout = join(import.meta.dirname, '..');
-const outputBytesMax = 16 * 1024 * 1024;
+const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 
 interface Row {
   file: string;
@@ -186,7 +186,7 @@ function lint(): Promise<Diagnostic[]> {
   const biome = join(checkout, 'node_modules/.bin/biome');
   const options = ['lint', '--reporter=json', '--max-diagnostics=none', '.'];
   return new Promise((resolve, reject) => {
-    execFile(biome, options, { cwd: folder, maxBuffer: outputBytesMax }, (_failed, stdout, stderr) => {
+    execFile(biome, options, { cwd: folder, maxBuffer: OUTPUT_BYTES_MAX }, (_failed, stdout, stderr) => {
       try {
         resolve(JSON.parse(stdout).diagnostics);
       } catch {

@@ -18,9 +18,9 @@ import { DROPPED, EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
 // What a killed worker had in hand is given to another one when its time is over: some twenty seconds.
 vi.setConfig({ testTimeout: 240_000 });
 
-const lockStudent = "select from students where id = 'student-' || $1 for update";
-const lockCharge = 'select from charges where registration_id = $1 for update';
-const lockReservation = 'select from reservations where registration_id = $1 for update';
+const LOCK_STUDENT = "select from students where id = 'student-' || $1 for update";
+const LOCK_CHARGE = 'select from charges where registration_id = $1 for update';
+const LOCK_RESERVATION = 'select from reservations where registration_id = $1 for update';
 
 /** Makes a registration wait inside a step: by what the step has to lock, or to insert. Those of a drop name what it drops. */
 const holdsOf = {
@@ -33,15 +33,15 @@ const holdsOf = {
   ],
   reserveMaterials: ['bookstore', "insert into reservations values ($1, '', 'expected', '{}')"],
   recordEnrollment: ['records', "insert into recordings values ($1, '', 'recorded')"],
-  confirmSeats: ['enrollment', lockStudent],
+  confirmSeats: ['enrollment', LOCK_STUDENT],
   withdrawEnrollment: ['records', 'select from recordings where registration_id = $1 for update'],
-  releaseMaterials: ['bookstore', lockReservation],
-  refundTuition: ['billing', lockCharge],
-  releaseSeats: ['enrollment', lockStudent],
+  releaseMaterials: ['bookstore', LOCK_RESERVATION],
+  refundTuition: ['billing', LOCK_CHARGE],
+  releaseSeats: ['enrollment', LOCK_STUDENT],
   recordDrop: ['records', 'select from transcript_entries where registration_id = $1 for update'],
-  returnMaterials: ['bookstore', lockReservation],
-  refundDrop: ['billing', lockCharge],
-  finishDrops: ['enrollment', lockStudent],
+  returnMaterials: ['bookstore', LOCK_RESERVATION],
+  refundDrop: ['billing', LOCK_CHARGE],
+  finishDrops: ['enrollment', LOCK_STUDENT],
 } as const satisfies Record<string, [ServiceName, string]>;
 
 type Step = keyof typeof holdsOf;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { inheritedEnvironment } from '#lib/config';
 
-const outputBytesMax = 64 * 1024 * 1024;
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 const checkout = join(import.meta.dirname, '..');
 const binaries = join(checkout, 'node_modules/.bin');
 const inherited = inheritedEnvironment();
@@ -94,7 +94,7 @@ async function tool(command: string, options: string[], remedy: string): Promise
 
 function run(command: string, options: string[]): Promise<{ failed: boolean; output: string }> {
   return new Promise((resolve) => {
-    const limits = { cwd: checkout, env: environment, maxBuffer: outputBytesMax };
+    const limits = { cwd: checkout, env: environment, maxBuffer: OUTPUT_BYTES_MAX };
     execFile(command, options, limits, (error, stdout, stderr) => {
       const unstarted = error && 'syscall' in error ? `${error.message}\n` : '';
       resolve({ failed: error !== null, output: `${unstarted}${stdout}${stderr}` });

@@ -7,7 +7,7 @@ import {
   type Item,
 } from './ended-registrations.ts';
 import { type Invariant, inSnapshots } from './platform.ts';
-import { lastToldStatuses } from './told.ts';
+import { LAST_TOLD_STATUSES } from './told.ts';
 
 const endsAreWhole = `
   select r.id::text, case
@@ -22,7 +22,7 @@ const endsAreWhole = `
       then format('it is %s, and the log tells that it is %s', r.status, coalesce(told.status, 'unknown'))
     end as sentence
   from registrations r
-  left join (${lastToldStatuses}) told on told.id = r.id
+  left join (${LAST_TOLD_STATUSES}) told on told.id = r.id
   left join (
     select registration_id, string_agg(section_id, ', ' order by section_id) as sections
     from enrollments where status = 'reserved' group by registration_id

@@ -12,8 +12,8 @@ import type { Audited, Invariant } from './platform.ts';
 import { seatsWithinCapacity } from './seats-within-capacity.ts';
 import { toldEnrollmentsExist } from './told-enrollments-exist.ts';
 
-const settledSecondsDefault = 2;
-const secondLookAfterMs = 1_000;
+const SETTLED_SECONDS_DEFAULT = 2;
+const SECOND_LOOK_AFTER_MS = 1_000;
 
 const invariants: readonly Invariant[] = [
   seatsWithinCapacity,
@@ -35,7 +35,7 @@ export type AuditOptions = Omit<Audited, 'settledSeconds'> & Partial<Pick<Audite
  * @throws PlatformError where something cannot be read.
  */
 export async function audit(options: AuditOptions): Promise<Finding[]> {
-  const audited = { settledSeconds: settledSecondsDefault, ...options };
+  const audited = { settledSeconds: SETTLED_SECONDS_DEFAULT, ...options };
   const findings: Finding[] = [];
   for (const invariant of invariants) findings.push(await examine(invariant, audited));
   return findings;
@@ -45,7 +45,7 @@ async function examine(invariant: Invariant, audited: Audited): Promise<Finding>
   const { name, sentence, looksTwice } = invariant;
   const seen = await look(invariant, audited);
   if (seen.hasBreaches && looksTwice) {
-    await sleep(secondLookAfterMs);
+    await sleep(SECOND_LOOK_AFTER_MS);
     seen.keepSeenBy(await look(invariant, audited));
   }
   return seen.finding(name, sentence);

@@ -9,7 +9,7 @@ import { type AuditOptions, audit } from './audit.ts';
 import type { Finding } from './finding.ts';
 
 /** Long logs take long to audit, and the database has other things to do: it rests this many times as long. */
-const pausesPerAudit = 5;
+const PAUSES_PER_AUDIT = 5;
 
 export interface AuditorOptions {
   databaseUrl: AuditOptions['databaseUrl'];
@@ -73,7 +73,7 @@ async function auditAgainAndAgain(options: AuditorOptions, signal: AbortSignal):
       const reason = failure instanceof Error ? failure.message : String(failure);
       options.logger.warn({ reason }, 'the audit could not run');
     }
-    pauseMs = Math.max(intervalMs, (performance.now() - startedAt) * pausesPerAudit);
+    pauseMs = Math.max(intervalMs, (performance.now() - startedAt) * PAUSES_PER_AUDIT);
   }
 }
 

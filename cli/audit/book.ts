@@ -1,8 +1,8 @@
 /** The payment provider's own book, page by page. */
 import { PlatformError } from '../../local/failure.ts';
 
-const pageSize = 500;
-const pageTimeoutMs = 30_000;
+const PAGE_SIZE = 500;
+const PAGE_TIMEOUT_MS = 30_000;
 
 /** A charge as the provider has it, with everything it gave back of it; amounts in minor units. */
 export interface BookEntry {
@@ -28,10 +28,10 @@ async function readPage(
   providerUrl: string,
   cursor: string | undefined,
 ): Promise<{ items: BookEntry[]; nextCursor?: string }> {
-  const query = new URLSearchParams({ limit: String(pageSize), ...(cursor !== undefined && { cursor }) });
+  const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor !== undefined && { cursor }) });
   try {
     const answer = await fetch(`${providerUrl.replace(/\/$/, '')}/book?${query}`, {
-      signal: AbortSignal.timeout(pageTimeoutMs),
+      signal: AbortSignal.timeout(PAGE_TIMEOUT_MS),
     });
     if (!answer.ok) throw new Error(`it answered ${answer.status}`);
     return (await answer.json()) as { items: BookEntry[]; nextCursor?: string }; // the provider's own shape

@@ -6,9 +6,9 @@ import { type Campus, startCampus } from '../../test/campus.ts';
 import { audit } from './audit.ts';
 import { databaseUrlsOf } from './history.testing.ts';
 
-const registrationsCount = 200;
-const atOnce = 20;
-const settleTimeoutMs = 240_000;
+const REGISTRATIONS_COUNT = 200;
+const AT_ONCE = 20;
+const SETTLE_TIMEOUT_MS = 240_000;
 const late = new Set([Code.DeadlineExceeded, Code.Unavailable, Code.ResourceExhausted, Code.Canceled]);
 /** Every tenth is declined; some are so slow that whoever cancels comes in time. */
 const cards = [
@@ -52,7 +52,7 @@ function unlessLate(failure: unknown): undefined {
 }
 
 function patience(id: string) {
-  return { timeoutMs: settleTimeoutMs, what: `registration ${id}` };
+  return { timeoutMs: SETTLE_TIMEOUT_MS, what: `registration ${id}` };
 }
 
 /** Registers, and then drops, cancels or stays. */
@@ -78,12 +78,12 @@ test('an audit while two hundred students register, cancel and drop accuses nobo
   // As early as can be: what ended this instant is looked at too.
   const look = () => audit({ databaseUrl: (name) => urls[name], providerUrl: campus.providerUrl, settledSeconds: 0 });
 
-  const numbers = Array.from({ length: registrationsCount }, (_, number) => number).values();
+  const numbers = Array.from({ length: REGISTRATIONS_COUNT }, (_, number) => number).values();
   const lane = async () => {
     for (const number of numbers) await live(number, sections);
   };
   let isBusy = true;
-  const lives = Promise.all(Array.from({ length: atOnce }, lane)).finally(() => {
+  const lives = Promise.all(Array.from({ length: AT_ONCE }, lane)).finally(() => {
     isBusy = false;
   });
   let audits = 0;

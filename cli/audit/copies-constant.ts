@@ -1,6 +1,6 @@
 import { type Invariant, inSnapshots } from './platform.ts';
 
-const everyCopyIsSomewhere = `
+const EVERY_COPY_IS_SOMEWHERE = `
   select m.id, case
     when least(m.stock, m.reserved, m.issued) < 0
       then format('stock %s, reserved %s, issued %s', m.stock, m.reserved, m.issued)
@@ -22,5 +22,5 @@ export const copiesConstant: Invariant = {
   name: 'I9',
   sentence: 'Every copy received is in stock, reserved or issued, and whoever has one is known',
   look: (audited, tally) =>
-    inSnapshots(audited, ['bookstore'], ({ bookstore }) => tally.look(bookstore, everyCopyIsSomewhere)),
+    inSnapshots(audited, ['bookstore'], ({ bookstore }) => tally.look(bookstore, EVERY_COPY_IS_SOMEWHERE)),
 };

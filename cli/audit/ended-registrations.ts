@@ -1,7 +1,7 @@
 /** Registrations that have ended, in pages, as enrollment has them. */
 import type { Query } from '#lib/database';
 
-const pageSize = 200;
+const PAGE_SIZE = 200;
 
 /** An item as protobuf writes it in JSON, which leaves out what is zero or empty. */
 export interface Item {
@@ -38,7 +38,7 @@ export async function* endedRegistrations(query: Query, settledSeconds: number):
          select r.id, r.status, r.adds_state as adds, coalesce(r.body -> 'items', '[]') as items,
            coalesce(r.body ->> 'materials', '') = 'MATERIALS_BUY' as "buysMaterials"
          from registration_states r
-         where ($1::uuid is null or r.id > $1) and ${hasEnded('r', '$2')} order by r.id limit ${pageSize}
+         where ($1::uuid is null or r.id > $1) and ${hasEnded('r', '$2')} order by r.id limit ${PAGE_SIZE}
        ), made as (
          select registration_id as id, json_object_agg(section_id, status) as rows
          from enrollments where registration_id in (select id from page) group by registration_id
@@ -47,7 +47,7 @@ export async function* endedRegistrations(query: Query, settledSeconds: number):
       [after, settledSeconds],
     );
     if (page.length > 0) yield page;
-    after = page.length < pageSize ? undefined : page.at(-1)?.id;
+    after = page.length < PAGE_SIZE ? undefined : page.at(-1)?.id;
   } while (after !== undefined);
 }
 

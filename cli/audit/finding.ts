@@ -2,8 +2,8 @@
 import type { Query } from '#lib/database';
 
 /** More are counted no further: nobody reads a thousand, and memory has a limit. */
-const breachesMax = 1_000;
-const examplesMax = 20;
+const BREACHES_MAX = 1_000;
+const EXAMPLES_MAX = 20;
 
 export type InvariantName = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I9' | 'I11';
 
@@ -40,7 +40,7 @@ export class Tally {
 
   /** A thing breaks an invariant once, however many faults it has; the first is told. */
   breach(id: string, sentence: string): void {
-    if (!this.#breaches.has(id) && this.#breaches.size < breachesMax) this.#breaches.set(id, { id, sentence });
+    if (!this.#breaches.has(id) && this.#breaches.size < BREACHES_MAX) this.#breaches.set(id, { id, sentence });
   }
 
   /**
@@ -52,7 +52,7 @@ export class Tally {
       `with looked as (${sql})
        select count(*) as checked,
          (select coalesce(json_agg(b), '[]') from (
-           select id, sentence from looked where sentence is not null order by length(id), id limit ${breachesMax}) b) as breaches
+           select id, sentence from looked where sentence is not null order by length(id), id limit ${BREACHES_MAX}) b) as breaches
        from looked`,
     );
     this.count(Number(row?.checked ?? 0));
@@ -68,7 +68,7 @@ export class Tally {
 
   finding(invariant: InvariantName, sentence: string): Finding {
     const breaches = [...this.#breaches.values()];
-    const examples = breaches.slice(0, examplesMax);
+    const examples = breaches.slice(0, EXAMPLES_MAX);
     return { invariant, sentence, checked: this.#checked, breaches: breaches.length, examples };
   }
 }

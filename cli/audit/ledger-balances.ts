@@ -4,10 +4,10 @@ import { endedAmong, endedRegistrations } from './ended-registrations.ts';
 import type { Tally } from './finding.ts';
 import { type Audited, type Invariant, inSnapshots } from './platform.ts';
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const missingMax = 1_000;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const MISSING_MAX = 1_000;
 
-const entriesBalance = `
+const ENTRIES_BALANCE = `
   select 'entry ' || e.id as id, string_agg(format('its postings in %s add up to %s', p.currency, p.sum), '; ')
     filter (where p.sum <> 0) as sentence
   from journal_entries e
@@ -25,7 +25,7 @@ interface Standing {
   isMoving: boolean;
 }
 
-const standings = `
+const STANDINGS = `
   select c.registration_id as id, c.currency, coalesce(l.net, 0) as net,
     exists (select from drop_refunds d where d.charge_id = c.registration_id and d.status = 'requested') as "isMoving"
   from charges c
@@ -43,7 +43,7 @@ export const ledgerBalances: Invariant = {
   looksTwice: true,
   look: (audited, tally) =>
     inSnapshots(audited, ['enrollment', 'billing'], async ({ enrollment, billing }) => {
-      await tally.look(billing, entriesBalance);
+      await tally.look(billing, ENTRIES_BALANCE);
       await lookForRequests({ enrollment, billing }, audited, tally);
       await compareWithBook({ enrollment, billing }, audited, tally);
     }),
@@ -75,9 +75,9 @@ async function compareWithBook({ enrollment, billing }: Queries, audited: Audite
   let after: string | undefined;
   for await (const { entries, isLast } of bookPages(audited.providerUrl)) {
     // Whatever the provider's collation is, UUIDs in lower case sort as their bytes do, which is how the ledger sorts them.
-    const ids = entries.map(({ key }) => key).filter((key) => uuid.test(key));
+    const ids = entries.map(({ key }) => key).filter((key) => UUID.test(key));
     const ended = await endedAmong(enrollment, ids, audited.settledSeconds);
-    const ledger = await billing<Standing>(`${standings} where c.registration_id = any($1::uuid[])`, [ids]);
+    const ledger = await billing<Standing>(`${STANDINGS} where c.registration_id = any($1::uuid[])`, [ids]);
     const known = new Map(ledger.map((standing) => [standing.id, standing]));
     for (const entry of entries) {
       const fault = faultOf(entry, known.get(entry.key), ended.has(entry.key));
@@ -115,10 +115,10 @@ async function lookForMissing(
 ): Promise<void> {
   if (!isLast && upTo === after) return;
   const missing = await billing<Standing>(
-    `${standings}
+    `${STANDINGS}
      where ($1::uuid is null or c.registration_id > $1) and ($2::uuid is null or c.registration_id <= $2)
        and c.registration_id <> all($3::uuid[]) and l.net <> 0
-     order by c.registration_id limit ${missingMax}`,
+     order by c.registration_id limit ${MISSING_MAX}`,
     [after, upTo, ids],
   );
   for (const { id, net } of missing) tally.breach(id, `the ledger says ${net}, and the provider knows of no charge`);

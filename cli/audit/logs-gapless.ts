@@ -5,17 +5,17 @@ import { type Audited, type DatabaseName, type Invariant, inSnapshots } from './
 const names: readonly DatabaseName[] = [...services, 'views', 'workflows'];
 
 /** Whoever appends holds the lock on the head, so times go forward; but a clock may be set back a little, as after a failover. */
-const clockSlack = '1 second';
+const CLOCK_SLACK = '1 second';
 
 const positionsAreGapless = `
   select position::text as id, case
     when position <> lag(position, 1, 0::bigint) over w + 1
       then format('the event before it is at %s', lag(position, 1, 0::bigint) over w)
-    when at < lag(at) over w - interval '${clockSlack}' then format('it happened at %s, the one before it at %s', at, lag(at) over w)
+    when at < lag(at) over w - interval '${CLOCK_SLACK}' then format('it happened at %s, the one before it at %s', at, lag(at) over w)
     end as sentence
   from events window w as (order by position)`;
 
-const headIsTheLast = `
+const HEAD_IS_THE_LAST = `
   select 'head' as id, case
     when head.position <> log.last or head.position <> log.count
       then format('the head is %s, the last event is at %s, and there are %s', head.position, log.last, log.count)
@@ -67,7 +67,7 @@ function lookAtLog(audited: Audited, name: DatabaseName, tally: Tally): Promise<
   return inSnapshots(audited, [name], async (of) => {
     const query = of[name];
     await tally.look(query, positionsAreGapless, `${name} `);
-    await tally.look(query, headIsTheLast, `${name} `);
+    await tally.look(query, HEAD_IS_THE_LAST, `${name} `);
     const [head] = await query<{ position: string }>('select position from event_head');
     return BigInt(head?.position ?? 0);
   });

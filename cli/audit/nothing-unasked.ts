@@ -2,9 +2,9 @@ import type { Query } from '#lib/database';
 import type { Tally } from './finding.ts';
 import { type Invariant, inSnapshots } from './platform.ts';
 
-const pageSize = 2_000;
+const PAGE_SIZE = 2_000;
 
-const enrollmentsWereAskedFor = `
+const ENROLLMENTS_WERE_ASKED_FOR = `
   select e.registration_id || ' ' || e.section_id as id, case
     when r.id is null then format('it is %s by a registration that does not exist', e.status)
     when r.status = 'refused' then format('it is %s by a registration that was refused', e.status)
@@ -36,7 +36,7 @@ export const nothingUnasked: Invariant = {
   // Enrollment last: whoever left a trace was registered before, and a refusal is never taken back.
   look: (audited, tally) =>
     inSnapshots(audited, ['billing', 'bookstore', 'records', 'enrollment'], async (of) => {
-      await tally.look(of.enrollment, enrollmentsWereAskedFor);
+      await tally.look(of.enrollment, ENROLLMENTS_WERE_ASKED_FOR);
       for (const service of ['billing', 'bookstore', 'records'] as const) {
         for await (const ids of idPages(of[service], traces[service].table)) {
           await lookAtTraces(of.enrollment, ids, traces[service].noun, tally);
@@ -50,11 +50,11 @@ async function* idPages(query: Query, table: string): AsyncGenerator<string[]> {
   do {
     const rows = await query<{ id: string }>(
       `select registration_id as id from ${table} where $1::uuid is null or registration_id > $1
-       order by registration_id limit ${pageSize}`,
+       order by registration_id limit ${PAGE_SIZE}`,
       [after],
     );
     yield rows.map(({ id }) => id);
-    after = rows.length < pageSize ? undefined : rows.at(-1)?.id;
+    after = rows.length < PAGE_SIZE ? undefined : rows.at(-1)?.id;
   } while (after !== undefined);
 }
 

@@ -1,14 +1,14 @@
 import { type Invariant, inSnapshots } from './platform.ts';
-import { lastToldEnrollments } from './told.ts';
+import { LAST_TOLD_ENROLLMENTS } from './told.ts';
 
-const live = "status in ('reserved', 'enrolled', 'waitlisted')";
+const LIVE = "status in ('reserved', 'enrolled', 'waitlisted')";
 
 function oncePerStudentAndSection(enrollments: string, sentence: string): string {
   return `
     select student_id || ' ' || section_id as id,
       case when count(*) > 1 then format('${sentence}: %s', string_agg(registration_id::text, ', ' order by registration_id))
       end as sentence
-    from (${enrollments}) e where ${live} group by student_id, section_id`;
+    from (${enrollments}) e where ${LIVE} group by student_id, section_id`;
 }
 
 /** I4 */
@@ -21,6 +21,6 @@ export const oneLiveEnrollment: Invariant = {
         enrollment,
         oncePerStudentAndSection('select * from enrollments', 'there by several registrations'),
       );
-      await tally.look(enrollment, oncePerStudentAndSection(lastToldEnrollments, 'told of several registrations'));
+      await tally.look(enrollment, oncePerStudentAndSection(LAST_TOLD_ENROLLMENTS, 'told of several registrations'));
     }),
 };

@@ -5,8 +5,8 @@ import type { Query } from '#lib/database';
 import { PlatformError } from '../../local/failure.ts';
 import type { InvariantName, Tally } from './finding.ts';
 
-const connectTimeoutMs = 5_000;
-const statementTimeoutMs = 120_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 120_000;
 
 /** The databases that have a log, by their names on the primary. */
 export type DatabaseName = ServiceName | 'views' | 'workflows';
@@ -65,9 +65,9 @@ class Snapshot {
   static async open(name: DatabaseName, url: string | undefined): Promise<Snapshot> {
     const client = new pg.Client({
       connectionString: url,
-      connectionTimeoutMillis: connectTimeoutMs,
-      statement_timeout: statementTimeoutMs,
-      query_timeout: statementTimeoutMs + connectTimeoutMs,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
       // It reads a lot, and nobody waits for it: one processor is enough.
       options: '-c max_parallel_workers_per_gather=0',
       application_name: 'auditor',

@@ -1,7 +1,7 @@
 import { type Invariant, inSnapshots } from './platform.ts';
-import { toldSeats } from './told.ts';
+import { TOLD_SEATS } from './told.ts';
 
-const countersAreRight = `
+const COUNTERS_ARE_RIGHT = `
   select s.id, case
     when live.seats > s.capacity + s.over_limit
       then format('%s live seats of %s', live.seats, s.capacity + s.over_limit)
@@ -29,7 +29,7 @@ const neverOversold = `
       and (capacity, taken, waitlisted) <> (lag(capacity) over w, lag(taken) over w, lag(waitlisted) over w)
       then format('version %s was told with other counts before', version)
     end as sentence
-  from (${toldSeats}) told
+  from (${TOLD_SEATS}) told
   window w as (partition by section_id order by position)`;
 
 const lastToldIsTrue = `
@@ -44,7 +44,7 @@ const lastToldIsTrue = `
     end as sentence
   from sections s
   full join (
-    select distinct on (section_id) * from (${toldSeats}) every order by section_id, position desc
+    select distinct on (section_id) * from (${TOLD_SEATS}) every order by section_id, position desc
   ) told on told.section_id = s.id`;
 
 /** I1 */
@@ -53,7 +53,7 @@ export const seatsWithinCapacity: Invariant = {
   sentence: 'No section ever had more seats taken than it has, and every counter is right',
   look: (audited, tally) =>
     inSnapshots(audited, ['enrollment'], async ({ enrollment }) => {
-      await tally.look(enrollment, countersAreRight);
+      await tally.look(enrollment, COUNTERS_ARE_RIGHT);
       await tally.look(enrollment, neverOversold);
       await tally.look(enrollment, lastToldIsTrue);
     }),

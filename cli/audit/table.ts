@@ -1,13 +1,13 @@
 import Table from 'cli-table3';
 import type { Finding } from './finding.ts';
 
-const sentenceWidth = 62;
+const SENTENCE_WIDTH = 62;
 
 /** For people: a row an invariant, then what breaks it. */
 export function auditTable(findings: readonly Finding[], seconds: number): string {
   const table = new Table({
     head: ['', 'must hold', 'checked', 'breaches'],
-    colWidths: [null, sentenceWidth, null, null],
+    colWidths: [null, SENTENCE_WIDTH, null, null],
     colAligns: ['left', 'left', 'right', 'right'],
     wordWrap: true,
     style: { head: [], border: [] },

@@ -1,8 +1,8 @@
 import { type Invariant, inSnapshots } from './platform.ts';
-import { lastToldEnrollments } from './told.ts';
+import { LAST_TOLD_ENROLLMENTS } from './told.ts';
 
 /** What any answer or event has granted a student has its row, whatever became of it since. */
-const grantedItemsExist = `
+const GRANTED_ITEMS_EXIST = `
   select told.registration_id || ' ' || told.section_id as id,
     case when e.registration_id is null then 'it was granted, and there is no such enrollment' end as sentence
   from (
@@ -18,11 +18,11 @@ const lastToldIsTrue = `
     when e.registration_id is null then format('the log tells that it is %s, and there is no such enrollment', told.status)
     when e.status <> told.status then format('the log tells that it is %s, and it is %s', told.status, e.status)
     end as sentence
-  from (${lastToldEnrollments}) told
+  from (${LAST_TOLD_ENROLLMENTS}) told
   left join enrollments e using (registration_id, section_id)`;
 
 /** What a registration shows when it is read again. */
-const shownIsTrue = `
+const SHOWN_IS_TRUE = `
   select shown.id || ' ' || shown.section_id as id, case
     when e.registration_id is null then format('the registration shows it %s, and there is no such enrollment', shown.outcome)
     when not e.status = any (case shown.outcome
@@ -45,8 +45,8 @@ export const toldEnrollmentsExist: Invariant = {
   sentence: 'What a student was told is reserved or enrolled exists',
   look: (audited, tally) =>
     inSnapshots(audited, ['enrollment'], async ({ enrollment }) => {
-      await tally.look(enrollment, grantedItemsExist);
+      await tally.look(enrollment, GRANTED_ITEMS_EXIST);
       await tally.look(enrollment, lastToldIsTrue);
-      await tally.look(enrollment, shownIsTrue);
+      await tally.look(enrollment, SHOWN_IS_TRUE);
     }),
 };

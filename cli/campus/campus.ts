@@ -13,10 +13,10 @@ import type { NewAccount } from '#proto/identity/v1/service';
 import { instructors, staff, students } from './people.ts';
 import type { Use } from './rooms.ts';
 import { readTable } from './tables.ts';
-import { currency, term, tuitionRate } from './term.ts';
+import { CURRENCY, term, tuitionRate } from './term.ts';
 import { Diary, finalMeeting, mainPatterns, type Pattern, sidePatterns, weeklyMeeting } from './timetable.ts';
 
-const firstClassNumber = 10_001;
+const FIRST_CLASS_NUMBER = 10_001;
 const subjects = 'MTH STA CSC PHY CHM BIO ENG HIS PHI ECO PSY SOC ART MSC SPA EGR'.split(' ');
 /** Subjects that need a third instructor. */
 const largeSubjects = 'MTH CSC CHM BIO ENG HIS ECO PSY'.split(' ');
@@ -47,7 +47,7 @@ export function buildCampus(): Campus {
         create(MaterialSchema, {
           id: material,
           name,
-          price: { amount: BigInt(price), currency },
+          price: { amount: BigInt(price), currency: CURRENCY },
           stock: Number(stock),
         }),
     ),
@@ -73,7 +73,7 @@ function sectionsOf(rows: CourseRow[]): Section[] {
   const sections: Section[] = [];
   for (const row of rows) {
     for (const [index, seats] of row.seats.split(', ').entries()) {
-      const number = firstClassNumber + sections.length;
+      const number = FIRST_CLASS_NUMBER + sections.length;
       const section = sectionOf(row, { seats, number, code: `${String.fromCharCode(65 + index)}01` });
       const people = teachersOf(row.course, teaching);
       const teacher = meet(section, { row, people, diary, turn: sections.length });
@@ -101,7 +101,7 @@ function sectionOf(row: CourseRow, { seats, number, code }: Identity): Section {
     code,
     capacity,
     waitlistCapacity,
-    fee: { amount: BigInt(row.fee), currency },
+    fee: { amount: BigInt(row.fee), currency: CURRENCY },
     materials: row.materials.split('; ').filter(isListed).map(lineOf),
     status: SectionStatus.OPEN,
   });

@@ -6,9 +6,9 @@ import { CatalogService } from '#proto/catalog/v1/service';
 import { IdentityService } from '#proto/identity/v1/service';
 import { buildCampus, type Campus } from './campus.ts';
 
-const batchMax = 200;
-const callTimeoutMs = 60_000;
-const call = { timeoutMs: callTimeoutMs };
+const BATCH_MAX = 200;
+const CALL_TIMEOUT_MS = 60_000;
+const call = { timeoutMs: CALL_TIMEOUT_MS };
 
 /**
  * Loads the demo campus. Repeating it completes what was interrupted; of a loaded campus it changes only accounts, courses and sections that
@@ -67,7 +67,7 @@ async function loadCatalog(clients: Clients, { term, courses, sections }: Campus
 }
 
 function batchesOf<T>(all: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(all.length / batchMax) }, (_, index) =>
-    all.slice(index * batchMax, (index + 1) * batchMax),
+  return Array.from({ length: Math.ceil(all.length / BATCH_MAX) }, (_, index) =>
+    all.slice(index * BATCH_MAX, (index + 1) * BATCH_MAX),
   );
 }

@@ -3,11 +3,11 @@ import { type NewAccount, NewAccountSchema } from '#proto/identity/v1/service';
 import { readTable } from './tables.ts';
 
 /** Of every demo account. */
-export const demoPassword = 'registrar-demo';
+export const DEMO_PASSWORD = 'registrar-demo';
 
-const studentsCount = 500;
-const instructorsCount = 40;
-const domain = 'campus.example';
+const STUDENTS_COUNT = 500;
+const INSTRUCTORS_COUNT = 40;
+const DOMAIN = 'campus.example';
 
 const origins = readTable('names.tsv', ['given', 'family']).map(({ given, family }) => ({
   given: given.split(', '),
@@ -25,8 +25,8 @@ function nameOf(n: number): string {
 }
 
 function accountOf(id: string, role: string, n: number, mailbox = id): NewAccount {
-  const account = { id, email: `${mailbox}@${domain}`, name: nameOf(n), roles: [role] };
-  return create(NewAccountSchema, { account, password: demoPassword });
+  const account = { id, email: `${mailbox}@${DOMAIN}`, name: nameOf(n), roles: [role] };
+  return create(NewAccountSchema, { account, password: DEMO_PASSWORD });
 }
 
 function numbered(count: number, digits: number): string[] {
@@ -35,10 +35,10 @@ function numbered(count: number, digits: number): string[] {
 
 export const staff: NewAccount = accountOf('staff-01', 'staff', 0, 'staff');
 
-export const instructors: NewAccount[] = numbered(instructorsCount, 2).map((number, index) =>
+export const instructors: NewAccount[] = numbered(INSTRUCTORS_COUNT, 2).map((number, index) =>
   accountOf(`instructor-${number}`, 'instructor', 1 + index),
 );
 
-export const students: NewAccount[] = numbered(studentsCount, 3).map((number, index) =>
-  accountOf(`student-${number}`, 'student', 1 + instructorsCount + index),
+export const students: NewAccount[] = numbered(STUDENTS_COUNT, 3).map((number, index) =>
+  accountOf(`student-${number}`, 'student', 1 + INSTRUCTORS_COUNT + index),
 );

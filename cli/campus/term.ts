@@ -15,12 +15,12 @@ export const term: Term = create(TermSchema, {
 /** The last week of the term, Monday to Friday. */
 export const finalsDates = ['2027-05-10', '2027-05-11', '2027-05-12', '2027-05-13', '2027-05-14'] as const;
 
-export const currency = 'USD';
+export const CURRENCY = 'USD';
 
 /** What a credit costs, and what a drop gives back. */
 export const tuitionRate: TuitionRate = create(TuitionRateSchema, {
   termId: term.id,
-  perCredit: { amount: 41_200n, currency },
+  perCredit: { amount: 41_200n, currency: CURRENCY },
   timeZone: term.timeZone,
   refunds: [
     { until: '2027-02-05', percent: 100 },

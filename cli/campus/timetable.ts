@@ -25,7 +25,7 @@ const discussions = [F, W, M, R, T].flatMap((day) => pattern([day], 50, '09:00',
 /** A section's final follows from when it meets: who has no clash in the week has none in the finals. */
 const withFinal = [...thrice, ...twice, ...studios, ...weekly];
 const finalStarts = ['08:00', '10:30', '13:00', '15:30', '18:00'];
-const finalMinutes = 120;
+const FINAL_MINUTES = 120;
 
 function pattern(days: Day[], minutes: number, ...starts: string[]): Pattern[] {
   return starts.map((startsAt) => ({ days, startsAt, minutes }));
@@ -93,7 +93,7 @@ export function finalMeeting({ pattern: slot, room }: Booking): Meeting {
   const startsAt = finalStarts[index % finalStarts.length];
   const date = finalsDates[Math.floor(index / finalStarts.length)];
   if (index < 0 || !startsAt || !date) throw new Error(`no final belongs to ${slot.days.join()} ${slot.startsAt}`);
-  const endsAt = clock(minutesOf(startsAt) + finalMinutes);
+  const endsAt = clock(minutesOf(startsAt) + FINAL_MINUTES);
   return create(MeetingSchema, { kind: 'final', date, startsAt, endsAt, room: room.name });
 }
 

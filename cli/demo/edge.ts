@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { PlatformError } from '../../local/failure.ts';
 
-const connectionsMax = 256;
-const requestTimeoutMs = 30_000;
-const giveUpAfterMs = 180_000;
-const pauseFirstMs = 100;
-const pauseMaxMs = 5_000;
+const CONNECTIONS_MAX = 256;
+const REQUEST_TIMEOUT_MS = 30_000;
+const GIVE_UP_AFTER_MS = 180_000;
+const PAUSE_FIRST_MS = 100;
+const PAUSE_MAX_MS = 5_000;
 
 export interface Ask {
   method: 'GET' | 'POST' | 'PUT';
@@ -39,10 +39,10 @@ export class Edge {
   constructor(url: string) {
     this.#url = url;
     this.#pool = new Pool(url, {
-      connections: connectionsMax,
+      connections: CONNECTIONS_MAX,
       pipelining: 1,
-      headersTimeout: requestTimeoutMs,
-      bodyTimeout: requestTimeoutMs,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      bodyTimeout: REQUEST_TIMEOUT_MS,
     });
   }
 
@@ -52,11 +52,11 @@ export class Edge {
    */
   async ask(ask: Ask): Promise<Answer> {
     const startedAt = performance.now();
-    for (let attempts = 1, pauseMs = pauseFirstMs; ; attempts++, pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
+    for (let attempts = 1, pauseMs = PAUSE_FIRST_MS; ; attempts++, pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
       const outcome = await this.#try(ask);
       const tookMs = performance.now() - startedAt;
       if (!(outcome instanceof Error) && !isNotNow(outcome.status)) return { ...outcome, tookMs, attempts };
-      if (tookMs > giveUpAfterMs) throw new PlatformError(this.#silent(ask, outcome));
+      if (tookMs > GIVE_UP_AFTER_MS) throw new PlatformError(this.#silent(ask, outcome));
       await sleep(Math.max(pauseMs, outcome instanceof Error ? 0 : outcome.retryAfterMs));
     }
   }

@@ -3,18 +3,18 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegistrationAnswer } from '../../edge/registration.ts';
 import { PlatformError } from '../../local/failure.ts';
-import { demoPassword } from '../campus/people.ts';
+import { DEMO_PASSWORD } from '../campus/people.ts';
 import type { Answer, Edge } from './edge.ts';
 import { inLanes } from './lanes.ts';
 import type { Section, Wish } from './wish.ts';
 
 /** Identity works on two passwords at a time; more would only wait there. */
-const logInsAtOnceMax = 8;
-const readsAtOnceMax = 8;
-const pageSize = 100;
-const lookAgainMs = 1_000;
+const LOG_INS_AT_ONCE_MAX = 8;
+const READS_AT_ONCE_MAX = 8;
+const PAGE_SIZE = 100;
+const LOOK_AGAIN_MS = 1_000;
 /** A saga goes forward for ten minutes at most, and is undone then. */
-const endTimeoutMs = 900_000;
+const END_TIMEOUT_MS = 900_000;
 
 /** A student with an access token. */
 export interface Student {
@@ -45,7 +45,7 @@ export type Tell = (line: string) => void;
 export async function readSections(edge: Edge, termId: string): Promise<Section[]> {
   const sections: Section[] = [];
   for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-    const query = new URLSearchParams({ term: termId, limit: String(pageSize), ...(cursor && { cursor }) });
+    const query = new URLSearchParams({ term: termId, limit: String(PAGE_SIZE), ...(cursor && { cursor }) });
     const answer = await edge.ask({ method: 'GET', path: `/v1/sections?${query}` });
     const page = expected(answer, 200, 'the catalog') as { items: Section[]; nextCursor?: string }; // SectionPage
     sections.push(...page.items);
@@ -56,8 +56,8 @@ export async function readSections(edge: Edge, termId: string): Promise<Section[
 
 export async function logInAll(edge: Edge, emails: readonly string[], tell: Tell): Promise<Student[]> {
   let done = 0;
-  return inLanes(emails, logInsAtOnceMax, async (email) => {
-    const answer = await edge.ask({ method: 'POST', path: '/v1/sessions', body: { email, password: demoPassword } });
+  return inLanes(emails, LOG_INS_AT_ONCE_MAX, async (email) => {
+    const answer = await edge.ask({ method: 'POST', path: '/v1/sessions', body: { email, password: DEMO_PASSWORD } });
     const session = expected(answer, 201, `a log-in as ${email}`) as { accessToken: string }; // Session
     tell(`${++done} of ${emails.length} students have logged in`);
     return { email, token: session.accessToken };
@@ -86,18 +86,18 @@ export async function registerAll(
 
 /** Looks again and again, until every registration has ended or it takes too long. */
 export async function untilEnded(edge: Edge, attempts: readonly Attempt[], tell: Tell): Promise<Attempt[]> {
-  const giveUpAt = Date.now() + endTimeoutMs;
+  const giveUpAt = Date.now() + END_TIMEOUT_MS;
   const known = [...attempts];
   const sagas = known.filter(isPending).length;
   for (;;) {
     const open = known.entries().filter(([, attempt]) => isPending(attempt));
-    await inLanes([...open], readsAtOnceMax, async ([index, attempt]) => {
+    await inLanes([...open], READS_AT_ONCE_MAX, async ([index, attempt]) => {
       known[index] = await lookAgain(edge, attempt);
     });
     const left = known.filter(isPending).length;
     if (left === 0 || Date.now() > giveUpAt) return known;
     tell(`${sagas - left} of ${sagas} sagas have ended`);
-    await sleep(lookAgainMs);
+    await sleep(LOOK_AGAIN_MS);
   }
 }
 

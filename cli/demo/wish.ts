@@ -7,10 +7,10 @@ import type { Random } from './random.ts';
 export type Section = Static<typeof SectionSchema>;
 export type Wish = Static<typeof NewRegistration>;
 
-const sectionsMin = 3;
-const sectionsMax = 5;
+const SECTIONS_MIN = 3;
+const SECTIONS_MAX = 5;
 /** A student who looks for so long takes what there is. */
-const looksMax = 200;
+const LOOKS_MAX = 200;
 
 /** Nearly everybody can pay. */
 const cards = [
@@ -53,10 +53,10 @@ export function nextWish(taste: Taste, random: Random): Wish {
 }
 
 function pick(taste: Taste, random: Random): Section[] {
-  const count = sectionsMin + Math.floor(random.next() * (sectionsMax - sectionsMin + 1));
+  const count = SECTIONS_MIN + Math.floor(random.next() * (SECTIONS_MAX - SECTIONS_MIN + 1));
   const isCareless = random.happens(percentOf.careless);
   const picked: Section[] = [];
-  for (let look = 0; look < looksMax && picked.length < count; look++) {
+  for (let look = 0; look < LOOKS_MAX && picked.length < count; look++) {
     const section = random.weighted(taste);
     const isUnfit = (other: Section) =>
       other.course.id === section.course.id || (!isCareless && overlap(other, section));

@@ -4,7 +4,7 @@ import type { PutCounts } from '#proto/catalog/v1/service';
 import { BadRow, type Fault } from './fault.ts';
 import type { Place } from './schedule.ts';
 
-const batchMax = 200;
+const BATCH_MAX = 200;
 
 /** Gathers what is put, sends it in batches, and counts. What is refused, by the catalog or by `send` itself, is found one by one and reported. */
 export class Batch<Item extends Place> {
@@ -20,7 +20,7 @@ export class Batch<Item extends Place> {
 
   async add(item: Item): Promise<void> {
     this.#waiting.push(item);
-    if (this.#waiting.length >= batchMax) await this.flush();
+    if (this.#waiting.length >= BATCH_MAX) await this.flush();
   }
 
   async flush(): Promise<void> {

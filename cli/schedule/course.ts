@@ -4,9 +4,9 @@ import { BadRow } from './fault.ts';
 
 export const courseColumns = ['course_number', 'course_name', 'units', 'description'] as const;
 
-const creditsMax = 30;
-const separator = /(\s*(?:\/|,|-|–|\bor\b)\s*)/;
-const unitsShape = /^#((\s*(,|\/|-|–|—|or|to)\s*)+#)*$/;
+const CREDITS_MAX = 30;
+const SEPARATOR = /(\s*(?:\/|,|-|–|\bor\b)\s*)/;
+const UNITS_SHAPE = /^#((\s*(,|\/|-|–|—|or|to)\s*)+#)*$/;
 
 /** The courses of one row; more than one where a school lists several under one entry, such as `MATH 220A-B-C`. */
 export function coursesOf(cells: Record<string, string>): Course[] {
@@ -36,7 +36,7 @@ export function codesOf(entry: string): string[] {
   let subject = '';
   let number = '';
   let suffix = '';
-  for (const part of entry.split(separator).filter((_, index) => index % 2 === 0)) {
+  for (const part of entry.split(SEPARATOR).filter((_, index) => index % 2 === 0)) {
     const letters = /^[A-Z]{1,2}$/.test(part) ? part : undefined;
     if (letters && suffix.length === letters.length) {
       codes.push(...suffixesAfter(suffix, letters).map((each) => `${subject} ${number}${each}`));
@@ -61,9 +61,9 @@ function suffixesAfter(from: string, to: string): string[] {
 /** The smallest of what `units` allows: "4", "2, 4, 6", "1–4", "2 or 4", "4-4-4". */
 export function creditsOf(units: string): number {
   const shape = units.replaceAll(/\d+(\.\d+)?/g, '#');
-  if (!unitsShape.test(shape)) throw new BadRow(units === '' ? 'units is empty' : `units "${units}" cannot be read`);
+  if (!UNITS_SHAPE.test(shape)) throw new BadRow(units === '' ? 'units is empty' : `units "${units}" cannot be read`);
   const credits = Math.min(...(units.match(/\d+(\.\d+)?/g) ?? []).map(Number));
   if (!Number.isInteger(credits)) throw new BadRow(`units "${units}" is not a whole number of credits`);
-  if (credits > creditsMax) throw new BadRow(`units "${units}" is more than ${creditsMax}`);
+  if (credits > CREDITS_MAX) throw new BadRow(`units "${units}" is more than ${CREDITS_MAX}`);
   return credits;
 }

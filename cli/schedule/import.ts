@@ -5,7 +5,7 @@ import { Batch } from './batch.ts';
 import { BadRow, type Fault } from './fault.ts';
 import { type Place, readSchedule, type ScheduleItem } from './schedule.ts';
 
-const callTimeoutMs = 60_000;
+const CALL_TIMEOUT_MS = 60_000;
 
 export interface ImportOptions {
   catalog: Client<typeof CatalogService>;
@@ -34,7 +34,7 @@ type Of<Kind> = Extract<ScheduleItem, { kind: Kind }>;
 /** Puts a folder's schedule into a term of the catalog. Repeating it changes nothing. @throws NoSchedule */
 export async function importSchedule(folder: string, options: ImportOptions): Promise<ImportCounts> {
   const { catalog, term, dryRun = false, unlistedCredits, onFault, onPlace } = options;
-  const call = { timeoutMs: callTimeoutMs };
+  const call = { timeoutMs: CALL_TIMEOUT_MS };
   await catalog.putTerms({ terms: [term], dryRun }, call);
   /** A dry run must know them too: the catalog cannot say then which courses there will be. */
   const refused = new Map<string, Of<'course'>>();

@@ -36,14 +36,14 @@ const days: [string, Day][] = [
   ['F', Day.FRIDAY],
 ];
 
-const meetingsMax = 50;
+const MEETINGS_MAX = 50;
 const toBeArranged = ['N/A', 'TBA'];
-const noTime = '00:00';
+const NO_TIME = '00:00';
 
 /** Reads `TYPE,DAYS or DATE,START - END,ROOM` joined by `|`. */
 export function meetingsOf(text: string): Meeting[] {
   const parts = text.split('|').filter((part) => part.trim() !== '');
-  if (parts.length > meetingsMax) throw new BadRow(`${parts.length} meetings are more than ${meetingsMax}`);
+  if (parts.length > MEETINGS_MAX) throw new BadRow(`${parts.length} meetings are more than ${MEETINGS_MAX}`);
   return parts.map(meetingOf);
 }
 
@@ -54,7 +54,7 @@ function meetingOf(text: string): Meeting {
   if (!kind) throw new BadRow(`meeting type "${type}" is unknown`);
   const room = roomOf(rest.join(', '));
   const [startsAt, endsAt] = timesOf(hours);
-  const isUntimed = startsAt === noTime && endsAt === noTime;
+  const isUntimed = startsAt === NO_TIME && endsAt === NO_TIME;
   if (toBeArranged.includes(when)) {
     if (!isUntimed) throw new BadRow(`meeting "${text}" has a time but no day`);
     return create(MeetingSchema, { kind, room });

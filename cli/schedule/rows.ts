@@ -4,9 +4,9 @@ import { pipeline } from 'node:stream';
 import { CsvError, type Info, parse } from 'csv-parse';
 import { type Fault, NoSchedule } from './fault.ts';
 
-const lineCharactersMax = 65_536;
-const rowsMax = 200_000;
-const unreadable = '\uFFFD';
+const LINE_CHARACTERS_MAX = 65_536;
+const ROWS_MAX = 200_000;
+const UNREADABLE = '\uFFFD';
 
 export interface Row {
   line: number;
@@ -26,7 +26,7 @@ export async function* readRows(path: string, required: readonly string[]): Asyn
     for await (const { record, info } of records(path)) {
       line = info.lines;
       if (!columns) columns = columnsOf(file, record, required);
-      else if (info.records > rowsMax + 1) throw new RangeError(`only the first ${rowsMax} rows are read`);
+      else if (info.records > ROWS_MAX + 1) throw new RangeError(`only the first ${ROWS_MAX} rows are read`);
       else yield rowOf(record, columns, { file, line });
     }
   } catch (failure) {
@@ -49,7 +49,7 @@ function records(path: string): AsyncIterable<{ record: string[]; info: Info }> 
     relax_column_count: true,
     skip_empty_lines: true,
     info: true,
-    max_record_size: lineCharactersMax,
+    max_record_size: LINE_CHARACTERS_MAX,
   });
   // A failed read ends the parser with the same failure, which the loop over it throws.
   return pipeline(createReadStream(path), parser, () => undefined);
@@ -66,7 +66,7 @@ function rowOf(record: string[], columns: string[], { file, line }: { file: stri
   if (record.length !== columns.length) {
     return { file, line, reason: `${record.length} columns instead of ${columns.length}` };
   }
-  if (record.some((cell) => cell.includes(unreadable))) return { file, line, reason: 'characters that are not UTF-8' };
+  if (record.some((cell) => cell.includes(UNREADABLE))) return { file, line, reason: 'characters that are not UTF-8' };
   return { line, cells: Object.fromEntries(columns.map((name, index) => [name, record[index]?.trim() ?? ''])) };
 }
 

@@ -9,8 +9,8 @@ import { readSchedule } from './schedule.ts';
 
 const fixtures = join(import.meta.dirname, 'fixtures');
 const realFolder = join(import.meta.dirname, '../../../shared/data/ucsd-fa24');
-const courseHeader = 'course_number\tcourse_name\tunits\tdescription\n';
-const sectionHeader = 'subj_course_id\tsec_code\tsec_id\ttotal_seats\tmeetings\n';
+const COURSE_HEADER = 'course_number\tcourse_name\tunits\tdescription\n';
+const SECTION_HEADER = 'subj_course_id\tsec_code\tsec_id\ttotal_seats\tmeetings\n';
 
 let folder: string | undefined;
 afterEach(async () => {
@@ -114,36 +114,36 @@ describe('the fixtures, which have every kind of dirt', () => {
 });
 
 test('a course that only sections name is made once where the reader is told its credits', async () => {
-  const sections = `${sectionHeader}PHYS 1\tA\t1\t5\t\nPHYS 1\tB\t2\t5\t\nphys\tC\t3\t5\t\n`;
-  const { courses, faults } = await readText(courseHeader, sections, { unlistedCredits: 4 });
+  const sections = `${SECTION_HEADER}PHYS 1\tA\t1\t5\t\nPHYS 1\tB\t2\t5\t\nphys\tC\t3\t5\t\n`;
+  const { courses, faults } = await readText(COURSE_HEADER, sections, { unlistedCredits: 4 });
   expect(courses).toMatchObject([{ id: 'PHYS-1', code: 'PHYS 1', title: 'PHYS 1', credits: 4 }]);
   expect(faults).toMatchObject([{ line: 4, reason: expect.stringContaining('"phys"') }]);
 });
 
 test('a course whose own row is bad is not made up from its sections', async () => {
-  const sections = `${sectionHeader}PHYS 1\tA\t1\t5\t\n`;
-  const { courses } = await readText(`${courseHeader}PHYS 1\tWaves\t2.5\t\n`, sections, { unlistedCredits: 4 });
+  const sections = `${SECTION_HEADER}PHYS 1\tA\t1\t5\t\n`;
+  const { courses } = await readText(`${COURSE_HEADER}PHYS 1\tWaves\t2.5\t\n`, sections, { unlistedCredits: 4 });
   expect(courses).toEqual([]);
 });
 
 test('instructors and waitlist seats are read where a school gives them; order of columns, BOM and CRLF do not matter', async () => {
   const header = 'waitlist_seats\tinstructors\tsec_id\tsec_code\tsubj_course_id\ttotal_seats\tmeetings\r\n';
   const sections = `\uFEFF${header}7\tAda Obi; Li Wei\t1\tA\tPHYS 1\t5\t\r\n`;
-  const answer = await readText(`${courseHeader}PHYS 1\tWaves\t4\t\n`, sections);
+  const answer = await readText(`${COURSE_HEADER}PHYS 1\tWaves\t4\t\n`, sections);
   expect(answer.faults).toEqual([]);
   expect(answer.sections).toMatchObject([{ waitlistCapacity: 7, instructors: ['Ada Obi', 'Li Wei'], capacity: 5 }]);
 });
 
 test('a line without end is reported instead of filling the memory', async () => {
-  const sections = `${sectionHeader}PHYS 1\tA\t1\t5\t\nPHYS 1\tB\t2\t5\t${'x'.repeat(100_000)}\n`;
-  const { sections: taken, faults } = await readText(`${courseHeader}PHYS 1\tWaves\t4\t\n`, sections);
+  const sections = `${SECTION_HEADER}PHYS 1\tA\t1\t5\t\nPHYS 1\tB\t2\t5\t${'x'.repeat(100_000)}\n`;
+  const { sections: taken, faults } = await readText(`${COURSE_HEADER}PHYS 1\tWaves\t4\t\n`, sections);
   expect(taken).toHaveLength(1);
   expect(faults).toMatchObject([{ line: 3, reason: expect.stringContaining('nothing from here on was read') }]);
 });
 
 test('a folder without the files or their columns is no schedule', async () => {
   await expect(read(join(fixtures, 'nowhere'))).rejects.toThrow(NoSchedule);
-  await expect(readText('course_number\tunits\n', sectionHeader)).rejects.toThrow(
+  await expect(readText('course_number\tunits\n', SECTION_HEADER)).rejects.toThrow(
     'lacks the column course_name, description',
   );
 });

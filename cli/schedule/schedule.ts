@@ -5,8 +5,8 @@ import { BadRow, type Fault } from './fault.ts';
 import { type Row, readRows } from './rows.ts';
 import { sectionColumns, sectionOf } from './section.ts';
 
-export const coursesFile = 'courses.tsv';
-export const sectionsFile = 'sections.tsv';
+export const COURSES_FILE = 'courses.tsv';
+export const SECTIONS_FILE = 'sections.tsv';
 
 /** What a schedule consists of, in the order in which a catalog can take it: no section comes before its course. */
 export type ScheduleItem =
@@ -29,12 +29,12 @@ export interface ScheduleOptions {
  */
 export async function* readSchedule(folder: string, options: ScheduleOptions): AsyncGenerator<ScheduleItem> {
   const known: KnownCourses = { taken: new Map(), faulty: new Map() };
-  for await (const row of readRows(join(folder, coursesFile), courseColumns)) {
+  for await (const row of readRows(join(folder, COURSES_FILE), courseColumns)) {
     if ('reason' in row) yield { kind: 'fault', ...row };
     else yield* takeCourses(row, known);
   }
   const numbers = new Map<string, number>();
-  for await (const row of readRows(join(folder, sectionsFile), sectionColumns)) {
+  for await (const row of readRows(join(folder, SECTIONS_FILE), sectionColumns)) {
     if ('reason' in row) yield { kind: 'fault', ...row };
     else yield* takeSection(row, { known, numbers, options });
   }
@@ -52,15 +52,15 @@ function* takeCourses({ line, cells }: Row, known: KnownCourses): Generator<Sche
       const first = known.taken.get(course.code);
       if (first === undefined) {
         known.taken.set(course.code, line);
-        yield { kind: 'course', course, file: coursesFile, line };
+        yield { kind: 'course', course, file: COURSES_FILE, line };
       } else {
-        yield faultAt(coursesFile, line, `repeats course ${course.code} of line ${first}`);
+        yield faultAt(COURSES_FILE, line, `repeats course ${course.code} of line ${first}`);
       }
     }
   } catch (failure) {
     if (!(failure instanceof BadRow)) throw failure;
     known.faulty.set(cells.course_number ?? '', line);
-    yield faultAt(coursesFile, line, failure.message);
+    yield faultAt(COURSES_FILE, line, failure.message);
   }
 }
 
@@ -78,21 +78,21 @@ function* takeSection({ line, cells }: Row, { known, numbers, options }: Progres
     if (first !== undefined) throw new BadRow(`repeats sec_id ${number} of line ${first}`);
     numbers.set(number, line);
     const section = sectionOf(options.termId, cells);
-    const place = { file: sectionsFile, line };
+    const place = { file: SECTIONS_FILE, line };
     if (!known.taken.has(code)) yield { kind: 'course', course: unlistedCourse(code, known, options), ...place };
     known.taken.set(code, known.taken.get(code) ?? line);
     yield { kind: 'section', section, ...place };
   } catch (failure) {
     if (!(failure instanceof BadRow)) throw failure;
-    yield faultAt(sectionsFile, line, failure.message);
+    yield faultAt(SECTIONS_FILE, line, failure.message);
   }
 }
 
 function unlistedCourse(code: string, known: KnownCourses, { unlistedCredits }: ScheduleOptions): Course {
   const faultyLine = known.faulty.get(code);
   if (faultyLine !== undefined)
-    throw new BadRow(`its course ${code} was not taken, see ${coursesFile} line ${faultyLine}`);
-  if (unlistedCredits === undefined) throw new BadRow(`its course ${code} is not in ${coursesFile}`);
+    throw new BadRow(`its course ${code} was not taken, see ${COURSES_FILE} line ${faultyLine}`);
+  if (unlistedCredits === undefined) throw new BadRow(`its course ${code} is not in ${COURSES_FILE}`);
   const [course] = coursesOf({ course_number: code, course_name: code, units: String(unlistedCredits) });
   if (course?.code !== code) throw new BadRow(`subj_course_id "${code}" is not a subject and a number`);
   return course;

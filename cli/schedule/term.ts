@@ -11,7 +11,7 @@ export interface TermWishes {
   creditsMax?: number;
 }
 
-const creditsMaxDefault = 22;
+const CREDITS_MAX_DEFAULT = 22;
 
 /** What ids such as FA24 mean where nobody says otherwise. */
 const seasons: Record<string, { name: string; starts: string; ends: string }> = {
@@ -35,7 +35,7 @@ export function termFrom(id: string, wishes: TermWishes, existing: Term | undefi
     timeZone: wishes.timeZone ?? known?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     startsOn,
     endsOn,
-    creditsMax: wishes.creditsMax ?? known?.creditsMax ?? creditsMaxDefault,
+    creditsMax: wishes.creditsMax ?? known?.creditsMax ?? CREDITS_MAX_DEFAULT,
   });
 }
 

@@ -11,7 +11,7 @@ export interface TuitionWishes {
   timeZone?: string;
 }
 
-const currencyDefault = 'USD';
+const CURRENCY_DEFAULT = 'USD';
 
 /** The rate as it is, with what is wished; a new one costs nothing and gives nothing back. */
 export function tuitionFrom(
@@ -24,7 +24,7 @@ export function tuitionFrom(
     termId: term.id,
     perCredit: {
       amount: tuitionPerCredit === undefined ? (known?.perCredit?.amount ?? 0n) : BigInt(tuitionPerCredit),
-      currency: currency ?? known?.perCredit?.currency ?? currencyDefault,
+      currency: currency ?? known?.perCredit?.currency ?? CURRENCY_DEFAULT,
     },
     refunds: refund ?? known?.refunds ?? [],
     timeZone: timeZone ?? known?.timeZone ?? term.timeZone,

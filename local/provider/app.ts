@@ -7,9 +7,9 @@ import { readBook, totalBook } from './pages.ts';
 import * as shapes from './shapes.ts';
 import { type Mode, Weather } from './weather.ts';
 
-const bodyBytesMax = 16_384;
-const keyCharactersMax = 200;
-const retryAfterSeconds = 1;
+const BODY_BYTES_MAX = 16_384;
+const KEY_CHARACTERS_MAX = 200;
+const RETRY_AFTER_SECONDS = 1;
 
 export interface ProviderOptions {
   pool: Pool;
@@ -25,9 +25,9 @@ export function buildProvider(options: ProviderOptions): FastifyInstance {
   const { pool, logger, slowMs = 5_000, silentMs = 120_000 } = options;
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : {}),
-    bodyLimit: bodyBytesMax,
+    bodyLimit: BODY_BYTES_MAX,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: keyCharactersMax * 3 },
+    routerOptions: { maxParamLength: KEY_CHARACTERS_MAX * 3 },
   });
   const weather = new Weather(slowMs, silentMs);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
@@ -54,7 +54,7 @@ export function buildProvider(options: ProviderOptions): FastifyInstance {
 }
 
 function deny(reply: FastifyReply, denial: Denial): FastifyReply {
-  if (denial.status === 503) reply.header('retry-after', retryAfterSeconds);
+  if (denial.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
   return reply.code(denial.status).send({ code: denial.code, message: denial.message });
 }
 

@@ -2,7 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import { cardOf } from './cards.ts';
 
 /** Under this key a void writes down what it gave back; nobody else may use it. */
-export const voidRefundKey = 'void';
+export const VOID_REFUND_KEY = 'void';
 
 export interface ChargeRequest {
   key: string;
@@ -140,7 +140,7 @@ export function voidCharge(pool: Pool, key: string): Promise<Charge> {
     if (!charge) throw new Error(`charge ${key} is gone though charges are never deleted`);
     if (charge.status === 'declined' || charge.status === 'voided') return charge;
     const left = charge.charged - charge.refunded;
-    if (left > 0) await giveBack(client, { chargeKey: key, key: voidRefundKey, amount: left });
+    if (left > 0) await giveBack(client, { chargeKey: key, key: VOID_REFUND_KEY, amount: left });
     const { rows } = await client.query<ChargeRow>("update charges set status = 'voided' where key = $1 returning *", [
       key,
     ]);

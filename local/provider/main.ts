@@ -8,8 +8,8 @@ import { type Running, runProcess } from '#lib/process';
 import { buildProvider } from './app.ts';
 import { createBook } from './schema.ts';
 
-const connectionsMax = 8;
-const databaseTimeoutMs = 5_000;
+const CONNECTIONS_MAX = 8;
+const DATABASE_TIMEOUT_MS = 5_000;
 
 await runProcess(startProvider);
 
@@ -18,9 +18,9 @@ async function startProvider(): Promise<Running> {
   const logger = createLogger(config.name, config.logLevel);
   const pool = new pg.Pool({
     connectionString: config.databaseUrl,
-    max: connectionsMax,
-    connectionTimeoutMillis: databaseTimeoutMs,
-    statement_timeout: databaseTimeoutMs,
+    max: CONNECTIONS_MAX,
+    connectionTimeoutMillis: DATABASE_TIMEOUT_MS,
+    statement_timeout: DATABASE_TIMEOUT_MS,
   });
   // A connection that breaks while idle is replaced by the pool; unheard, the event would end the process.
   pool.on('error', (failure) => logger.warn({ err: failure }, 'idle database connection broke'));

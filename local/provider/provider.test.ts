@@ -5,7 +5,7 @@ import { eventually, freshDatabase } from '#lib/testing';
 import { buildProvider } from './app.ts';
 import { createBook } from './schema.ts';
 
-const slowMs = 300;
+const SLOW_MS = 300;
 let pool: pg.Pool;
 let app: FastifyInstance;
 let charges = 0;
@@ -13,7 +13,7 @@ let charges = 0;
 beforeAll(async () => {
   pool = new pg.Pool({ connectionString: await freshDatabase('provider') });
   await Promise.all([createBook(pool), createBook(pool)]);
-  app = buildProvider({ pool, slowMs });
+  app = buildProvider({ pool, slowMs: SLOW_MS });
   await app.listen({ host: '127.0.0.1', port: 0 });
 });
 
@@ -74,7 +74,7 @@ test('tok_slow takes the money before its late answer, and answers a repeat at o
   await eventually(async () => (await send('GET', pathOf(charge))).status === 200);
   expect(await send('POST', '/charges', charge)).toMatchObject({ status: 200, body: { status: 'charged' } });
   expect(await late).toMatchObject({ status: 200, body: { status: 'charged' } });
-  expect(performance.now() - askedAtMs).toBeGreaterThanOrEqual(slowMs - 1);
+  expect(performance.now() - askedAtMs).toBeGreaterThanOrEqual(SLOW_MS - 1);
 });
 
 test('tok_timeout_charged takes the money without an answer; the repeat is answered and takes no more', async () => {
@@ -203,7 +203,7 @@ test('a slow provider does as asked, later', async () => {
   const answer = await send('POST', '/charges', newCharge('tok_ok'));
   await send('PUT', '/mode', { mode: 'normal' });
   expect(answer.status).toBe(200);
-  expect(performance.now() - askedAtMs).toBeGreaterThanOrEqual(slowMs - 1);
+  expect(performance.now() - askedAtMs).toBeGreaterThanOrEqual(SLOW_MS - 1);
 });
 
 test.each([{ amount: 0 }, { amount: 1.5 }, { amount: '12500' }, { currency: 'usd' }, { key: '' }, { surprise: true }])(

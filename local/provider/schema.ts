@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
 
 // Any constant will do, as long as every instance that starts takes the same one.
-const schemaLock = 7_236_001;
+const SCHEMA_LOCK = 7_236_001;
 
-const tables = `
+const TABLES = `
 create table if not exists charges (
   key          text primary key,
   amount       bigint not null,
@@ -40,8 +40,8 @@ export async function createBook(pool: Pool): Promise<void> {
   const client = await pool.connect();
   try {
     await client.query('begin');
-    await client.query('select pg_advisory_xact_lock($1)', [schemaLock]);
-    await client.query(tables);
+    await client.query('select pg_advisory_xact_lock($1)', [SCHEMA_LOCK]);
+    await client.query(TABLES);
     await client.query('commit');
     client.release();
   } catch (failure) {

@@ -1,11 +1,11 @@
 import { Type } from 'typebox';
-import { voidRefundKey } from './book.ts';
+import { VOID_REFUND_KEY } from './book.ts';
 
-const amountMax = 1_000_000_000_000;
-const pageMax = 1_000;
+const AMOUNT_MAX = 1_000_000_000_000;
+const PAGE_MAX = 1_000;
 
 const key = Type.String({ minLength: 1, maxLength: 200 });
-const amount = Type.Integer({ minimum: 1, maximum: amountMax });
+const amount = Type.Integer({ minimum: 1, maximum: AMOUNT_MAX });
 const params = Type.Object({ key });
 
 export const postCharge = {
@@ -24,7 +24,7 @@ export const postCharge = {
 export const postRefund = {
   params,
   body: Type.Object(
-    { key: Type.String({ minLength: 1, maxLength: 200, not: { const: voidRefundKey } }), amount },
+    { key: Type.String({ minLength: 1, maxLength: 200, not: { const: VOID_REFUND_KEY } }), amount },
     { additionalProperties: false },
   ),
 };
@@ -34,7 +34,7 @@ export const byKey = { params };
 export const getBook = {
   querystring: Type.Object({
     cursor: Type.Optional(key),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: pageMax })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_MAX })),
   }),
 };
 

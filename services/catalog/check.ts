@@ -1,7 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { isDate } from '#lib/argument';
 
-const textCharactersMax = 200;
+const TEXT_CHARACTERS_MAX = 200;
 
 /**
  * The fault is a sentence rather than a field and its rule, because it has to say of which of hundreds it speaks.
@@ -13,14 +13,14 @@ export function check(holds: boolean, fault: string): void {
 
 export function checkText(what: string, text: string): void {
   check(
-    text.trim() !== '' && text.length <= textCharactersMax,
-    `${what} must have 1 to ${textCharactersMax} characters`,
+    text.trim() !== '' && text.length <= TEXT_CHARACTERS_MAX,
+    `${what} must have 1 to ${TEXT_CHARACTERS_MAX} characters`,
   );
 }
 
 /** May be empty. */
 export function checkLength(what: string, text: string): void {
-  check(text.length <= textCharactersMax, `${what} must have at most ${textCharactersMax} characters`);
+  check(text.length <= TEXT_CHARACTERS_MAX, `${what} must have at most ${TEXT_CHARACTERS_MAX} characters`);
 }
 
 export function checkDate(what: string, date: string): void {

@@ -3,8 +3,8 @@ import { defineEntity, p } from '@mikro-orm/postgresql';
 import { type Course as CourseMessage, CourseSchema } from '#proto/catalog/v1/catalog';
 import { check, checkText } from './check.ts';
 
-const creditsMax = 30;
-const descriptionCharactersMax = 10_000;
+const CREDITS_MAX = 30;
+const DESCRIPTION_CHARACTERS_MAX = 10_000;
 
 const CourseEntity = defineEntity({
   name: 'Course',
@@ -38,6 +38,6 @@ export function checkCourse(course: CourseMessage): void {
   checkText(`the subject of course ${id}`, subject);
   checkText(`the code of course ${id}`, code);
   checkText(`the title of course ${id}`, title);
-  check(description.length <= descriptionCharactersMax, `the description of course ${id} is too long`);
-  check(credits >= 0 && credits <= creditsMax, `course ${id} must count 0 to ${creditsMax} credits`);
+  check(description.length <= DESCRIPTION_CHARACTERS_MAX, `the description of course ${id} is too long`);
+  check(credits >= 0 && credits <= CREDITS_MAX, `course ${id} must count 0 to ${CREDITS_MAX} credits`);
 }

@@ -13,9 +13,9 @@ import {
 import { check, checkLength, checkText } from './check.ts';
 import { checkMeeting } from './meeting.ts';
 
-const seatsMax = 100_000;
-const listMax = 50;
-const quantityMax = 100;
+const SEATS_MAX = 100_000;
+const LIST_MAX = 50;
+const QUANTITY_MAX = 100;
 const statuses = new Set<SectionStatus>([SectionStatus.OPEN, SectionStatus.CLOSED, SectionStatus.CANCELLED]);
 
 const SectionEntity = defineEntity({
@@ -69,9 +69,9 @@ export function checkSection(section: SectionMessage): void {
   const number = id.startsWith(`${termId}-`) ? id.slice(termId.length + 1) : '';
   check(/^[0-9A-Za-z]{1,16}$/.test(number), `section "${id}" must have the id <term>-<class number>`);
   checkText(`the code of section ${id}`, code);
-  check(capacity >= 0 && capacity <= seatsMax, `section ${id} cannot have ${capacity} seats`);
+  check(capacity >= 0 && capacity <= SEATS_MAX, `section ${id} cannot have ${capacity} seats`);
   check(
-    waitlistCapacity >= 0 && waitlistCapacity <= seatsMax,
+    waitlistCapacity >= 0 && waitlistCapacity <= SEATS_MAX,
     `section ${id} cannot have a waitlist of ${waitlistCapacity}`,
   );
   check(!fee || (fee.amount >= 0n && isCurrency(fee.currency)), `the fee of section ${id} is not money`);
@@ -82,12 +82,12 @@ export function checkSection(section: SectionMessage): void {
 
 function checkLists({ id, instructors, meetings, materials }: SectionMessage): void {
   const longest = Math.max(instructors.length, meetings.length, materials.length);
-  check(longest <= listMax, `section ${id} has more than ${listMax} instructors, meetings or materials`);
+  check(longest <= LIST_MAX, `section ${id} has more than ${LIST_MAX} instructors, meetings or materials`);
   for (const instructor of instructors) checkText(`an instructor of section ${id}`, instructor);
   for (const { materialId, quantity } of materials) {
     checkLength(`the id of a material of section ${id}`, materialId);
     check(
-      materialId !== '' && quantity > 0 && quantity <= quantityMax,
+      materialId !== '' && quantity > 0 && quantity <= QUANTITY_MAX,
       `a material of section ${id} has no id or quantity`,
     );
   }

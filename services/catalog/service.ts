@@ -14,8 +14,8 @@ import { byId, differenceOf, idsOf } from './difference.ts';
 import { checkSection, Section, sectionColumns } from './section.ts';
 import { checkTerm, Term, termColumns } from './term.ts';
 
-const batchMax = 500;
-const writerLock = 7_265_010;
+const BATCH_MAX = 500;
+const WRITER_LOCK = 7_265_010;
 
 export function catalogService({ change, database }: Parts): ServiceImpl<typeof CatalogService> {
   return {
@@ -93,14 +93,14 @@ export function catalogService({ change, database }: Parts): ServiceImpl<typeof 
 }
 
 function checkBatch<M extends { id: string }>(messages: readonly M[], checkOne: (message: M) => void): void {
-  check(messages.length <= batchMax, `more than ${batchMax} at a time`);
+  check(messages.length <= BATCH_MAX, `more than ${BATCH_MAX} at a time`);
   for (const message of messages) checkOne(message);
   check(new Set(idsOf(messages)).size === messages.length, 'an id is named twice');
 }
 
 /** Writers are few and their batches large: taking turns is simpler than ordering their row locks, and no slower. */
 async function takeTurn(em: EntityManager): Promise<void> {
-  await em.execute('select pg_advisory_xact_lock(?)', [writerLock]);
+  await em.execute('select pg_advisory_xact_lock(?)', [WRITER_LOCK]);
 }
 
 function revise<E extends { version: number }>(known: E | undefined, columns: Partial<E>): void {
