@@ -56,8 +56,8 @@ export interface Surroundings {
 
 const entries: Record<Exclude<ProcessName, ServiceName>, string[]> = {
   projector: ['views/projector.ts'],
-  worker: ['workflows/worker.ts'],
-  starter: ['workflows/starter.ts'],
+  worker: ['workflows/worker/main.ts'],
+  starter: ['workflows/starter/main.ts'],
   edge: ['edge/main.ts'],
   provider: ['local/provider/main.ts'],
   auditor: ['cli/registrar.ts', 'audit', '--loop'],

@@ -48,14 +48,14 @@ const imports: Row[] = [
       '@temporalio/worker',
       '#lib/clients',
       '#proto/billing/v1/service',
-      './activities.ts',
-      './bundle.ts',
-      './saga-worker.ts',
+      './worker/activities.ts',
+      './worker/bundle.ts',
+      './starter/starter.ts',
       '../lib/clients.ts',
     ],
   },
   {
-    file: 'workflows/activities.ts',
+    file: 'workflows/worker/probe.ts',
     may: ['@temporalio/activity', '#lib/clients', '#proto/billing/v1/service'],
     never: [
       'pg',
@@ -63,7 +63,7 @@ const imports: Row[] = [
       '@mikro-orm/postgresql',
       '#lib/database',
       '#views/section',
-      '../services/billing/ledger.ts',
+      '../../services/billing/ledger.ts',
     ],
   },
   {
@@ -138,7 +138,7 @@ beforeAll(async () => {
       [...never, ...may].map((name, number) => `export { one as one${number} } from '${name}';`),
     );
   }
-  write('workflows/typed.ts', ["export type { Activities } from './activities.ts';"]);
+  write('workflows/typed.ts', ["export type { Activities } from './worker/activities.ts';"]);
   for (const { rule, line, allowedIn } of habits) {
     write(`local/${kebab(rule)}.ts`, [line]);
     if (allowedIn) write(allowedIn, [line]);

@@ -19,10 +19,10 @@ import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { buildProvider } from '../local/provider/app.ts';
 import { createBook } from '../local/provider/schema.ts';
-import { type Activities, createActivities } from '../workflows/activities.ts';
-import { starter } from '../workflows/saga-starter.ts';
-import { startWorker } from '../workflows/saga-worker.ts';
-import { logThrough } from '../workflows/temporal-log.ts';
+import { starter } from '../workflows/starter/starter.ts';
+import { type Activities, createActivities } from '../workflows/worker/activities.ts';
+import { logThrough } from '../workflows/worker/temporal-log.ts';
+import { startWorker } from '../workflows/worker/worker.ts';
 import { definitions } from './definitions.ts';
 
 const TERM = 'T1';

@@ -1,5 +1,5 @@
 /** Gates before the steps of sagas: a saga waits at one until its test has done what it wants to happen at that very step. */
-import type { Activities } from '../workflows/activities.ts';
+import type { Activities } from '../workflows/worker/activities.ts';
 
 export type StepName = keyof Activities;
 

@@ -8,8 +8,8 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ServiceName } from '#lib/config';
 import { eventually, freshServiceDatabase } from '#lib/testing';
 import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
-import { starter } from '../workflows/saga-starter.ts';
-import { worker } from '../workflows/saga-worker.ts';
+import { starter } from '../workflows/starter/starter.ts';
+import { worker } from '../workflows/worker/worker.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { type Hold, hold } from './hold.ts';
 import { type Process, startProcess } from './process.ts';
@@ -67,12 +67,12 @@ beforeAll(async () => {
 });
 
 function startStarter(): Promise<Process> {
-  return startProcess('workflows/starter.ts', { ...campus.environment, DATABASE_URL: starterDatabaseUrl });
+  return startProcess('workflows/starter/main.ts', { ...campus.environment, DATABASE_URL: starterDatabaseUrl });
 }
 
 function startWorker(): Promise<Process> {
   const own = { DATABASE_URL: workerDatabaseUrl, WORKFLOW_BUNDLE_FILE: join(folder, 'bundle.js') };
-  return startProcess('workflows/worker.ts', { ...campus.environment, ...own });
+  return startProcess('workflows/worker/main.ts', { ...campus.environment, ...own });
 }
 
 /** Kills the worker that holds have stopped in the middle of something, and starts another. */

@@ -6,7 +6,7 @@ import type { ServiceName } from '#lib/config';
 import { eventually } from '#lib/testing';
 import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import { openSagas, type Saga, type SagaFilter, type Sagas } from '../edge/sagas.ts';
-import type { Activities } from '../workflows/activities.ts';
+import type { Activities } from '../workflows/worker/activities.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { Gates, type StepName } from './gates.ts';
 import { EVERYTHING, NOTHING, traces } from './traces.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
-import type { Activities } from '../workflows/activities.ts';
+import type { Activities } from '../workflows/worker/activities.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { type Gate, Gates } from './gates.ts';
 import { traces } from './traces.ts';

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
-import { SagaStarts } from '../workflows/saga-starter.ts';
-import { Sweeper } from '../workflows/saga-sweeper.ts';
+import { SagaStarts } from '../workflows/starter/starter.ts';
+import { Sweeper } from '../workflows/starter/sweeper.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { Gates } from './gates.ts';
 import { traces } from './traces.ts';

@@ -7,7 +7,7 @@ import { beforeAll, expect, test, vi } from 'vitest';
 import { eventually, freshServiceDatabase } from '#lib/testing';
 import { Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
 import { startTemporal, type Temporal } from '../local/temporal.ts';
-import { worker } from '../workflows/saga-worker.ts';
+import { worker } from '../workflows/worker/worker.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { hold } from './hold.ts';
 import { startProcess } from './process.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'registrar-outage-'));
   temporal = await startTemporal({ folder });
   campus = await startCampus({ without: ['worker'], environment: { TEMPORAL_ADDRESS: temporal.address } });
-  const working = await startProcess('workflows/worker.ts', {
+  const working = await startProcess('workflows/worker/main.ts', {
     ...campus.environment,
     DATABASE_URL: await freshServiceDatabase(worker),
   });

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RegistrationStatus as Status } from '#proto/enrollment/v1/registration';
-import type { Activities } from '../workflows/activities.ts';
+import type { Activities } from '../workflows/worker/activities.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { DROPPED, EVERYTHING, NOTHING, type Traces, traces } from './traces.ts';
 

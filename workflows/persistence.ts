@@ -1,9 +1,9 @@
 /** Steps that must succeed, whoever cancels and however long it takes. */
 import { CancellationScope, condition, defineSignal, setHandler } from '@temporalio/workflow';
-import type { Activities } from './activities.ts';
 import type { Board } from './board.ts';
 import { isRefusal } from './failure.ts';
 import { endless, lasting, quick } from './steps.ts';
+import type { Activities } from './worker/activities.ts';
 
 /** An operator asks that a stuck step is tried again now. */
 export const retrySignal = defineSignal('retry');

@@ -1,9 +1,9 @@
 /** The whole mechanism of a saga: steps that announce their undo first, and undos that never give up. */
 import { TemporalFailure } from '@temporalio/workflow';
-import type { Activities } from './activities.ts';
 import { Board, type Outcome } from './board.ts';
 import { reasonOf } from './failure.ts';
 import { Persistence, type Step } from './persistence.ts';
+import type { Activities } from './worker/activities.ts';
 
 export interface SagaEnd {
   outcome: Outcome;

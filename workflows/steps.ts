@@ -1,8 +1,8 @@
 /** How each kind of step is called: what it may take, and how often it is tried. */
 import { isCancellation, type LocalActivityOptions, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type { Activities } from './activities.ts';
 import { isFault, isRefusal } from './failure.ts';
 import type { EnrollInput } from './input.ts';
+import type { Activities } from './worker/activities.ts';
 
 const ATTEMPT_MS = 6_000;
 /** The one that leaves our house: billing asks the payment provider. */

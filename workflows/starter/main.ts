@@ -1,4 +1,4 @@
 import { runService } from '#lib/service';
-import { starter } from './saga-starter.ts';
+import { starter } from './starter.ts';
 
 await runService(starter);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
-import { Rush } from './saga-rush.ts';
+import { Rush } from './rush.ts';
 
 const CROWD = 500;
 

@@ -20,10 +20,10 @@ import type { Registration } from '#proto/enrollment/v1/registration';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { type Event, EventLogService } from '#proto/eventlog/v1/service';
 import { Admission } from './admission.ts';
-import { Rush } from './saga-rush.ts';
+import { Rush } from './rush.ts';
 import { type SagaStart, sagasOf } from './saga-start.ts';
-import { Sweeper } from './saga-sweeper.ts';
-import { tracedStarts } from './trace-activity.ts';
+import { Sweeper } from './sweeper.ts';
+import { tracedStarts } from './trace-start.ts';
 
 /** Events delivered before the position is stored. */
 const BATCH_MAX = 50;

@@ -9,7 +9,7 @@ import { BillingService } from '#proto/billing/v1/service';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
 import { RecordsService } from '#proto/records/v1/service';
-import type { DropInput, EnrollInput, SagaItem } from './input.ts';
+import type { DropInput, EnrollInput, SagaItem } from '../input.ts';
 
 const CALL_TIMEOUT_MS = 5_000;
 /** Longer than billing gives the payment provider. */

@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 
-const FOLDER = dirname(fileURLToPath(import.meta.url));
+const WORKFLOWS = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const { code } = await bundleWorkflowCode({
-  workflowsPath: join(FOLDER, 'sagas.ts'),
-  workflowInterceptorModules: [join(FOLDER, 'trace-workflow.ts')],
+  workflowsPath: join(WORKFLOWS, 'sagas.ts'),
+  workflowInterceptorModules: [join(WORKFLOWS, 'trace-workflow.ts')],
   logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {}, log() {} },
 });
 process.stdout.write(code);

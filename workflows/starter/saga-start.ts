@@ -1,7 +1,7 @@
 /** Which sagas a decided registration needs, and what each is handed. */
 import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { Action, type Item, Materials, Outcome, type Registration } from '#proto/enrollment/v1/registration';
-import type { DropInput, EnrollInput, SagaItem } from './input.ts';
+import type { DropInput, EnrollInput, SagaItem } from '../input.ts';
 
 interface StartBase {
   registrationId: string;

@@ -1,21 +1,10 @@
-/** Outside workflows: puts the trace context into a workflow's headers when it is started, and takes it out in each activity. */
-
+/** Takes the trace context out of a workflow's headers in each of its activities. */
 import type { Context } from '@temporalio/activity';
-import type { WorkflowClientInterceptor } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { ActivityInboundCallsInterceptor } from '@temporalio/worker';
-import { inSpan, traceparent } from '#lib/trace';
+import { inSpan } from '#lib/trace';
 
 const KEY = 'traceparent';
-
-/** Started workflows carry the active trace. */
-export const tracedStarts: WorkflowClientInterceptor = {
-  start(input, next) {
-    const parent = traceparent();
-    if (!parent) return next(input);
-    return next({ ...input, headers: { ...input.headers, [KEY]: defaultPayloadConverter.toPayload(parent) } });
-  },
-};
 
 /** Activities run in a span of the trace that their workflow carries. */
 export function tracedActivity(context: Context): { inbound: ActivityInboundCallsInterceptor } {

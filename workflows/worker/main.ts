@@ -1,4 +1,4 @@
 import { runService } from '#lib/service';
-import { worker } from './saga-worker.ts';
+import { worker } from './worker.ts';
 
 await runService(worker);

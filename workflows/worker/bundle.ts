@@ -10,6 +10,7 @@ import workflowPackage from '@temporalio/workflow/package.json' with { type: 'js
 
 const BUNDLE_BYTES_MAX = 64 * 1024 * 1024;
 const FOLDER = dirname(fileURLToPath(import.meta.url));
+const WORKFLOWS = dirname(FOLDER);
 
 /** @param file where to keep it between starts; built anew each time where absent. */
 export async function workflowBundle(file: string | undefined): Promise<WorkflowBundle> {
@@ -28,15 +29,15 @@ export async function workflowBundle(file: string | undefined): Promise<Workflow
 
 /** In a process of its own, which takes the bundler's memory with it when it ends. */
 async function build(): Promise<WorkflowBundle> {
-  const bundler = [join(FOLDER, 'saga-bundler.ts')];
+  const bundler = [join(FOLDER, 'bundler.ts')];
   const { stdout: code } = await promisify(execFile)(process.execPath, bundler, { maxBuffer: BUNDLE_BYTES_MAX });
   return { code };
 }
 
 async function sourceVersion(): Promise<string> {
   const hash = createHash('sha256').update(workflowPackage.version);
-  const names = (await readdir(FOLDER)).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts')).sort();
-  for (const name of names) hash.update(name).update(await readFile(join(FOLDER, name)));
+  const names = (await readdir(WORKFLOWS)).filter((name) => name.endsWith('.ts')).sort();
+  for (const name of names) hash.update(name).update(await readFile(join(WORKFLOWS, name)));
   return hash.digest('hex');
 }
 
