@@ -28,7 +28,7 @@ import { openViews } from '#views/reader';
 import { buildProvider } from '../local/provider/app.ts';
 import { createBook } from '../local/provider/schema.ts';
 import { definitions } from '../test/definitions.ts';
-import { projector } from '../views/projection.ts';
+import { projector } from '../views/projector.ts';
 import { buildApp } from './app.ts';
 import { openSagas } from './sagas.ts';
 

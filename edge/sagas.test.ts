@@ -3,7 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { eventually, freshServiceDatabase } from '#lib/testing';
-import { projector } from '../views/projection.ts';
+import { projector } from '../views/projector.ts';
 import { encodeCursor } from './page.ts';
 import { type Person, startEdge } from './platform.testing.ts';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually, freshServiceDatabase } from '#lib/testing';
-import { projector } from '../views/projection.ts';
+import { projector } from '../views/projector.ts';
 import { startEdge } from './platform.testing.ts';
 
 const PROBLEM = {

@@ -55,7 +55,7 @@ export interface Surroundings {
 }
 
 const entries: Record<Exclude<ProcessName, ServiceName>, string[]> = {
-  projector: ['views/projector.ts'],
+  projector: ['views/main.ts'],
   worker: ['workflows/worker/main.ts'],
   starter: ['workflows/starter/main.ts'],
   edge: ['edge/main.ts'],

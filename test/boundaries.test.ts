@@ -88,10 +88,10 @@ const imports: Row[] = [
     file: 'edge/routes/probe.ts',
     may: ['fastify', '../ask.ts', '#lib/clients', '#proto/billing/v1/service', '#views/section', '@temporalio/client'],
     never: [
-      '#views/projection',
+      '#views/projector',
       '#views/all',
       '../../services/billing/ledger.ts',
-      '../../views/projection.ts',
+      '../../views/projector.ts',
       '../../workflows/enroll.ts',
       '@temporalio/worker',
     ],

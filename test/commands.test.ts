@@ -13,7 +13,7 @@ import { startEdge } from '../edge/platform.testing.ts';
 import { writePlatform } from '../local/platform-record.ts';
 import { runningProcess } from '../local/running-process.ts';
 import { dumpOf } from '../views/history.testing.ts';
-import { projector } from '../views/projection.ts';
+import { projector } from '../views/projector.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { grpcurlBinary } from './platform/tools.ts';
 

@@ -3,7 +3,7 @@ import { defineEntity, type EntityManager, p } from '@mikro-orm/postgresql';
 import type { AccountEntry } from '#proto/billing/v1/billing';
 import { DropRefundedSchema, TuitionChargedSchema, TuitionRefundedSchema } from '#proto/billing/v1/events';
 import type { Event } from '#proto/eventlog/v1/service';
-import { factOf, isoOf, type Projection, upsert } from './facts.ts';
+import { factOf, isoOf, type Projection, upsert } from './projection.ts';
 
 const AccountEntryViewEntity = defineEntity({
   name: 'AccountEntryView',

@@ -25,7 +25,7 @@ import {
   told,
 } from './history.testing.ts';
 import { MaterialView } from './material.ts';
-import { projector } from './projection.ts';
+import { projector } from './projector.ts';
 import { RegistrationView } from './registration.ts';
 import { SectionView } from './section.ts';
 import { RegistrationStepView } from './step.ts';

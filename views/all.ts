@@ -2,8 +2,8 @@
 import { AccountEntryView, accountEntries } from './account.ts';
 import { CourseView, courses } from './course.ts';
 import { EnrollmentView, enrollments } from './enrollment.ts';
-import type { Projection } from './facts.ts';
 import { MaterialView, materials } from './material.ts';
+import type { Projection } from './projection.ts';
 import { charges, RegistrationView, registrations } from './registration.ts';
 import { seats } from './seats.ts';
 import { SectionView, sections } from './section.ts';

@@ -3,7 +3,7 @@ import { defineEntity, type EntityManager, p, raw } from '@mikro-orm/postgresql'
 import type { Course } from '#proto/catalog/v1/catalog';
 import { CoursePublishedSchema, SectionPublishedSchema } from '#proto/catalog/v1/events';
 import type { Event } from '#proto/eventlog/v1/service';
-import { factOf, type Projection, upsert } from './facts.ts';
+import { factOf, type Projection, upsert } from './projection.ts';
 import { searchQuery, searchVector, sortKey } from './words.ts';
 
 const CourseViewEntity = defineEntity({

@@ -10,7 +10,7 @@ import {
 } from '#proto/enrollment/v1/events';
 import { type Enrollment, Outcome, OutcomeSchema, type Registration } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
-import { factOf, type Projection, type Row, recordset } from './facts.ts';
+import { factOf, type Projection, type Row, recordset } from './projection.ts';
 
 /** Outcomes of enrollments that take up a place in a schedule. */
 export const LIVE_OUTCOMES = ['reserved', 'enrolled', 'waitlisted'] as const;

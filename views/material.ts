@@ -9,7 +9,7 @@ import {
 } from '#proto/bookstore/v1/events';
 import type { Material } from '#proto/bookstore/v1/material';
 import type { Event } from '#proto/eventlog/v1/service';
-import { factOf, keepNewest, type Projection, upsert } from './facts.ts';
+import { factOf, keepNewest, type Projection, upsert } from './projection.ts';
 
 const MaterialViewEntity = defineEntity({
   name: 'MaterialView',

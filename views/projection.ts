@@ -1,81 +1,74 @@
-/** The projector, put together: it follows every service's log and is the only one to write the views. */
-import type { ServiceImpl } from '@connectrpc/connect';
-import { requireRole } from '#lib/caller';
-import { type ServiceName, services } from '#lib/config';
-import { inTransaction, type Query } from '#lib/database';
-import { Follower } from '#lib/follower';
-import type { Parts, ServiceDefinition } from '#lib/service';
-import { EventLogService } from '#proto/eventlog/v1/service';
-import { ProjectorService } from '#proto/projector/v1/service';
-import { projections, tables } from './all.ts';
-import { migrations } from './migrations/all.ts';
-import { recordApplied, recordHeard } from './source.ts';
+/** What projections share: they read a batch of one service's events, and write the newest fact of each key. */
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import type { ServiceName } from '#lib/config';
+import type { Query } from '#lib/database';
+import { read } from '#lib/follower';
+import type { Event } from '#proto/eventlog/v1/service';
 
-/** As often as logs send heartbeats. */
-const RECORD_HEARD_MS = 1_000;
-/** Waits for the batches in flight, then empties. */
-const REBUILD_TIMEOUT_MS = 30_000;
-
-export const projector: ServiceDefinition = {
-  name: 'projector',
-  migrations,
-  build: (parts) => {
-    const followers = services.map((source) => followerOf(source, parts));
-    const heard = recordHeardEvery(RECORD_HEARD_MS, followers, parts);
-    return {
-      services: [ProjectorService],
-      routes: (router) => router.service(ProjectorService, projectorService(parts)),
-      followers,
-      stop: heard.stop,
-    };
-  },
-};
-
-function followerOf(source: ServiceName, { clients, database, logger }: Parts): Follower {
-  const own = projections.filter((projection) => projection.source === source);
-  return new Follower({
-    source,
-    log: clients.of(EventLogService, source),
-    pool: database.pool,
-    logger,
-    apply: async (events, query) => {
-      for (const projection of own) await projection.apply(events, query);
-      await recordApplied(source, events, query);
-    },
-  });
+/** Writes rows from the events of one service. Nobody else writes them, so the order across services is free. */
+export interface Projection {
+  source: ServiceName;
+  /** Applies events in their order; however they are cut into batches, the tables end up the same. */
+  apply(events: Event[], query: Query): Promise<void>;
 }
 
-/** Says, while a log is quiet, that the views show all of it. */
-function recordHeardEvery(pauseMs: number, followers: Follower[], { database, logger }: Parts) {
-  let recording = Promise.resolve();
-  const timer = setInterval(() => {
-    recording = recordHeard(followers, database.query).catch((error: unknown) =>
-      logger.warn({ reason: String(error) }, 'heartbeats not recorded'),
-    );
-  }, pauseMs);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await recording;
-    },
-  };
+const parsed = new WeakMap<Event, unknown>();
+
+/** As `read` of the follower, but parses an event once however many projections ask. */
+export function factOf<D extends DescMessage>(event: Event, schema: D): MessageShape<D> | undefined {
+  if (event.type !== schema.typeName) return undefined;
+  const known = parsed.get(event);
+  if (known) return known as MessageShape<D>; // stored below for the same type
+  const fact = read(event, schema);
+  parsed.set(event, fact);
+  return fact;
 }
 
-function projectorService({ database, logger }: Parts): ServiceImpl<typeof ProjectorService> {
-  return {
-    async rebuildViews(_request, context) {
-      const { id } = requireRole(context, 'system', 'staff');
-      await inTransaction(database.pool, { timeoutMs: REBUILD_TIMEOUT_MS }, emptyViews);
-      logger.info({ actor: id }, 'rebuilding the views');
-      return {};
-    },
-  };
+export type Row = Record<string, unknown>;
+
+interface Target {
+  table: string;
+  key: readonly string[];
+  /** Rows whose version is smaller than the stored one's are dropped. */
+  unlessOlder?: boolean;
+  /** Columns that stay as they were first written. */
+  keep?: readonly string[];
 }
 
-/** Followers notice that their checkpoint moved, and begin again. */
-async function emptyViews(query: Query): Promise<void> {
-  // The checkpoints first, as followers do: batches in flight are waited for, and nobody begins another one.
-  await query('select from checkpoints order by source for update');
-  await query(`truncate ${tables}`);
-  await query('update checkpoints set position = 0, at = now()');
+/** Inserts rows, whose keys are column names, and replaces what is stored under their key. */
+export async function upsert(query: Query, target: Target, rows: Row[]): Promise<void> {
+  const [first] = rows;
+  if (!first) return;
+  const { table, key, unlessOlder = false, keep = [] } = target;
+  const columns = Object.keys(first);
+  const changes = columns
+    .filter((column) => !key.includes(column) && !keep.includes(column))
+    .map((column) => `${column} = excluded.${column}`);
+  await query(
+    `insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, $1::jsonb)
+     on conflict (${key}) do update set ${changes} ${unlessOlder ? `where excluded.version >= ${table}.version` : ''}`,
+    [recordset(rows)],
+  );
+}
+
+/** Rows as the JSON that jsonb_populate_recordset wants. */
+export function recordset(rows: Row[]): string {
+  return JSON.stringify(rows.map(withoutBigInts));
+}
+
+function withoutBigInts(row: Row): Row {
+  const plain: Row = {};
+  for (const column in row) plain[column] = typeof row[column] === 'bigint' ? String(row[column]) : row[column];
+  return plain;
+}
+
+/** Keeps the newest of what a batch says under a key: the last one, or that of the largest version. */
+export function keepNewest<F extends { version: bigint }>(newest: Map<string, F>, key: string, fact: F): void {
+  const known = newest.get(key);
+  if (!known || fact.version >= known.version) newest.set(key, fact);
+}
+
+export function isoOf(timestamp: Timestamp | undefined): string | null {
+  return timestamp ? timestampDate(timestamp).toISOString() : null;
 }

@@ -18,7 +18,7 @@ import {
   RegistrationStatusSchema,
 } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
-import { factOf, isoOf, type Projection, type Row, upsert } from './facts.ts';
+import { factOf, isoOf, type Projection, type Row, upsert } from './projection.ts';
 
 const REGISTRATION_STATUSES = ['unspecified', 'pending', 'completed', 'undone', 'refused', 'cancelled'] as const;
 

@@ -9,7 +9,7 @@ import {
 } from '#proto/enrollment/v1/events';
 import type { SeatCount } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
-import { factOf, isoOf, keepNewest, type Projection, upsert } from './facts.ts';
+import { factOf, isoOf, keepNewest, type Projection, upsert } from './projection.ts';
 
 export const seats: Projection = {
   source: 'enrollment',

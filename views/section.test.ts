@@ -9,7 +9,7 @@ import { SectionSeatsChangedSchema } from '#proto/enrollment/v1/events';
 import { entities } from './all.ts';
 import { findCourses } from './course.ts';
 import { applyBatch, received, told } from './history.testing.ts';
-import { projector } from './projection.ts';
+import { projector } from './projector.ts';
 import { findSections, type SectionFilter } from './section.ts';
 import { searchQuery } from './words.ts';
 

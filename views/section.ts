@@ -5,7 +5,7 @@ import { wordOf } from '#lib/words';
 import { type Day, DaySchema, type Meeting, type Section, SectionStatusSchema } from '#proto/catalog/v1/catalog';
 import { type SectionPublished, SectionPublishedSchema } from '#proto/catalog/v1/events';
 import { newestCourses } from './course.ts';
-import { factOf, keepNewest, type Projection, type Row, upsert } from './facts.ts';
+import { factOf, keepNewest, type Projection, type Row, upsert } from './projection.ts';
 import { searchQuery, searchVector, sortKey } from './words.ts';
 
 /** `days` are words ("monday"), `date` an ISO date, times local "HH:MM"; empty where the meeting has none. */

@@ -17,7 +17,7 @@ import {
 import { Action, Outcome, type Registration } from '#proto/enrollment/v1/registration';
 import type { Event } from '#proto/eventlog/v1/service';
 import { DropRecordedSchema, EnrollmentRecordedSchema, EnrollmentWithdrawnSchema } from '#proto/records/v1/events';
-import { factOf, isoOf, type Projection, recordset } from './facts.ts';
+import { factOf, isoOf, type Projection, recordset } from './projection.ts';
 
 const RegistrationStepViewEntity = defineEntity({
   name: 'RegistrationStepView',

@@ -2,7 +2,7 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { type TermPublished, TermPublishedSchema } from '#proto/catalog/v1/events';
 import type { Event } from '#proto/eventlog/v1/service';
-import { factOf, keepNewest, type Projection, type Row, upsert } from './facts.ts';
+import { factOf, keepNewest, type Projection, type Row, upsert } from './projection.ts';
 
 const TermViewEntity = defineEntity({
   name: 'TermView',

@@ -7,7 +7,7 @@ import { eventually, type ServiceUnderTest, startForTest } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Materials, Mode } from '#proto/enrollment/v1/registration';
 import { type Campus, startCampus, startProvider } from '../../test/campus.ts';
-import { projector } from '../../views/projection.ts';
+import { projector } from '../../views/projector.ts';
 import { audit } from './audit.ts';
 import type { Finding } from './finding.ts';
 import type { DatabaseName } from './platform.ts';

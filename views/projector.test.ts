@@ -9,7 +9,7 @@ import { eventually, freshServiceDatabase, type ServiceUnderTest, startForTest, 
 import { SectionSeatsChangedSchema } from '#proto/enrollment/v1/events';
 import { ProjectorService } from '#proto/projector/v1/service';
 import { dumpOf, historyOf, LECTURE, newIds, told } from './history.testing.ts';
-import { projector } from './projection.ts';
+import { projector } from './projector.ts';
 
 const logs = new Map<ServiceName, ServiceUnderTest>();
 const addresses: Record<string, string> = {};
