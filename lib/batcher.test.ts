@@ -3,7 +3,7 @@ import { Batcher, QueueFull } from './batcher.ts';
 import { eventually } from './testing.ts';
 
 /** A batcher whose batches end when they are told to. */
-function heldBatcher(limits: { batchMax: number; inFlightMax: number; queueMax: number }) {
+function heldBatcher(limits: { batchMax: number; inFlightMax: number; besideMin?: number; queueMax: number }) {
   const running: { items: number[]; end(): void }[] = [];
   const batcher = new Batcher<number, number>({
     ...limits,
@@ -40,6 +40,22 @@ test('no more batches run at once than allowed, and what waits meanwhile goes to
   expect(running[1]?.items).toEqual([2, 3, 4]);
   running[1]?.end();
   expect(await Promise.all(others)).toEqual([20, 30, 40]);
+});
+
+test('beside a batch that runs another one starts once it is worth it', async () => {
+  const { batcher, running } = heldBatcher({ batchMax: 10, inFlightMax: 2, besideMin: 3, queueMax: 99 });
+  const first = batcher.submit(1);
+  await eventually(() => running.length === 1);
+
+  const others = [batcher.submit(2), batcher.submit(3)];
+  await new Promise(setImmediate);
+  expect(running).toHaveLength(1);
+  others.push(batcher.submit(4));
+  await eventually(() => running.length === 2);
+
+  expect(running[1]?.items).toEqual([2, 3, 4]);
+  for (const { end } of running) end();
+  expect(await Promise.all([first, ...others])).toEqual([10, 20, 30, 40]);
 });
 
 test('a full queue refuses at once, and takes more when it has emptied', async () => {

@@ -10,6 +10,8 @@ export class QueueFull extends Error {
 export interface BatcherOptions<Item, Answer> {
   batchMax: number;
   inFlightMax: number;
+  /** Beside a batch that runs another one starts only when so many items wait; default 1. */
+  besideMin?: number;
   queueMax: number;
   /** Answers every item of a batch, in order; an Error as an answer fails that item alone. Throwing fails the whole batch. */
   run(items: Item[]): Promise<(Answer | Error)[]>;
@@ -66,10 +68,14 @@ export class Batcher<Item, Answer> {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      while (this.#inFlight < this.#options.inFlightMax && this.#queue.length > 0) {
+      while (this.#inFlight < this.#options.inFlightMax && this.#queue.length >= this.#batchMin()) {
         void this.#run(this.#queue.splice(0, this.#options.batchMax));
       }
     });
+  }
+
+  #batchMin(): number {
+    return this.#inFlight > 0 ? (this.#options.besideMin ?? 1) : 1;
   }
 
   async #run(batch: Waiting<Item, Answer>[]): Promise<void> {

@@ -7,26 +7,24 @@ import type pg from 'pg';
 import { Batcher, QueueFull } from '#lib/batcher';
 import { inTransaction, type Query } from '#lib/database';
 import { codeOf } from '#lib/database-error';
-import { append, headPosition, type LogHead, type NewEvent, newEvent } from '#lib/event-log';
-import { RegistrationDecidedSchema, SeatsCountedSchema } from '#proto/enrollment/v1/events';
+import { append, headPosition, type LogHead } from '#lib/event-log';
 import type { Registration } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest, ValidateResponse } from '#proto/enrollment/v1/service';
-import { type Decided, decideAll } from './decide.ts';
+import { decideAll } from './decide.ts';
+import { eventsOf } from './decided-events.ts';
 import type { FactsCache } from './facts.ts';
 import { batchSize, decisionLatency } from './measures.ts';
-import {
-  findRegistrations,
-  registrationOf,
-  requestHash,
-  type StoredRegistration,
-  seatCountOf,
-} from './registration.ts';
+import { findRegistrations, registrationOf, requestHash, type StoredRegistration } from './registration.ts';
+import { rounds } from './rounds.ts';
 import { lockStudents, readSnapshot } from './snapshot.ts';
-import { otherEnrollments, writeDecided } from './write.ts';
+import { Turns } from './turns.ts';
+import { writeDecided } from './write.ts';
 
 const BATCH_MAX = 1_000;
-/** Two batches of one process would wait for each other's popular sections, and one that grew meanwhile locks each of them once. */
-export const IN_FLIGHT_MAX = 1;
+/** While one batch is computed the other is in Postgres. */
+export const IN_FLIGHT_MAX = 2;
+/** A second batch that is small would rather have waited and grown: each locks the popular sections again, and each is a commit. */
+const BESIDE_MIN = 256;
 const QUEUE_MAX = 4_000;
 /** One student's requests are decided one after the other: nobody may fill the queue with their own. */
 const STUDENT_MAX = 64;
@@ -66,6 +64,8 @@ export class Engine {
   readonly #cache: FactsCache;
   readonly #head: LogHead;
   readonly #batcher: Batcher<Ask, Answer>;
+  /** Whose turn it is to lock sections. Who waited for their rows in Postgres would have to read each anew, as it has become meanwhile. */
+  readonly #turns = new Turns();
   /** Undecided requests by student. */
   readonly #ofStudents = new Map<string, number>();
 
@@ -77,6 +77,7 @@ export class Engine {
     this.#batcher = new Batcher({
       batchMax: BATCH_MAX,
       inFlightMax: IN_FLIGHT_MAX,
+      besideMin: BESIDE_MIN,
       queueMax,
       onBatch: (size) => batchSize.observe(size),
       run: (asks) => this.#decide(asks),
@@ -124,14 +125,13 @@ export class Engine {
 
   /** Each student and each id once a transaction, so that a request sees what an earlier one has written. */
   async #decide(asks: Ask[]): Promise<(Answer | Error)[]> {
-    const late = new ConnectError('the deadline passed before the request was decided', Code.DeadlineExceeded);
     const answers = new Map<Ask, Answer | Error>();
     for (const round of rounds(asks)) {
       const now = Date.now();
       const inTime = round.filter(({ deadline }) => deadline > now);
       if (inTime.length > 0) for (const [ask, answer] of await this.#decideRound(inTime)) answers.set(ask, answer);
     }
-    return asks.map((ask) => answers.get(ask) ?? late);
+    return asks.map((ask) => answers.get(ask) ?? tooLate());
   }
 
   /** A round that fails is tried again in halves, so that one bad request fails alone and costs the others little. */
@@ -152,7 +152,7 @@ export class Engine {
     for (let attempt = 1; ; attempt++) {
       try {
         const answers = await this.#transact([ask]);
-        return answers.get(ask) ?? new Error('a request was not answered');
+        return answers.get(ask) ?? tooLate();
       } catch (error) {
         if (attempt >= ATTEMPTS_ALONE_MAX || !isOfOneRequest(error)) return asError(error);
       }
@@ -160,6 +160,7 @@ export class Engine {
   }
 
   async #transact(asks: Ask[]): Promise<Map<Ask, Answer | Error>> {
+    let endTurn = () => {};
     const { answers, position } = await inTransaction(
       this.#pool,
       { timeoutMs: timeLeft(asks), byKey: true },
@@ -177,11 +178,14 @@ export class Engine {
           const stored = known.get(ask.request.registrationId);
           if (stored) answers.set(ask, repeated(ask, stored));
         }
-        const fresh = asks.filter((ask) => !answers.has(ask));
+        if (answers.size === asks.length) return { answers, position: await headPosition(query) };
+        endTurn = await this.#turns.take();
+        // Who waits no longer is not decided any more.
+        const fresh = asks.filter((ask) => !answers.has(ask) && ask.deadline > Date.now());
         const position = fresh.length > 0 ? await this.#decideFresh(query, fresh, answers) : await headPosition(query);
         return { answers, position };
       },
-    );
+    ).finally(() => endTurn());
     this.#head.advance(position);
     return new Map(
       [...answers].map(([ask, answer]) => [ask, answer instanceof Error ? answer : { registration: answer, position }]),
@@ -207,33 +211,8 @@ export class Engine {
   }
 }
 
-/** Splits asks so that no student and no registration id is twice in a round, and keeps the order of each one's. */
-function rounds(asks: Ask[]): Ask[][] {
-  const split: Ask[][] = [];
-  /** By student and by registration id: should the two look alike, that costs a round and nothing else. */
-  const next = new Map<string, number>();
-  for (const ask of asks) {
-    const { studentId, registrationId } = ask.request;
-    const round = Math.max(next.get(studentId) ?? 0, next.get(registrationId) ?? 0);
-    next.set(studentId, round + 1).set(registrationId, round + 1);
-    split[round] ??= [];
-    split[round].push(ask);
-  }
-  return split;
-}
-
-/** One event a registration, in the order of their decisions, and one of the seats that are left. Rejects, so that both are waited for. */
-async function eventsOf(written: (Ask & { registration: Registration })[], decided: Decided): Promise<NewEvent[]> {
-  const events = written.map(({ actor, traceparent, registration }) =>
-    newEvent(
-      RegistrationDecidedSchema,
-      { subject: registration.id, actor, traceparent },
-      { registration, enrollments: otherEnrollments(registration, decided) },
-    ),
-  );
-  if (decided.sections.size === 0) return events;
-  const about = { subject: 'seats', actor: 'service:enrollment', traceparent: '' };
-  return [...events, newEvent(SeatsCountedSchema, about, { seats: [...decided.sections.values()].map(seatCountOf) })];
+function tooLate(): ConnectError {
+  return new ConnectError('the deadline passed before the request was decided', Code.DeadlineExceeded);
 }
 
 /** What was decided when the id first came, if it came with the same content. */

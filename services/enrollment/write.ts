@@ -1,11 +1,7 @@
-/** Writes what a batch decided, with one statement, and shapes the facts its events tell. */
-import { create } from '@bufbuild/protobuf';
 import type { Query } from '#lib/database';
 import { wordOf } from '#lib/words';
 import {
   Action,
-  type Enrollment,
-  EnrollmentSchema,
   Outcome,
   OutcomeSchema,
   type Registration,
@@ -72,19 +68,4 @@ export async function writeDecided(query: Query, { written, decided, now }: Deci
     sections.map(({ waitlistNext }) => waitlistNext),
     sections.map(({ version }) => version),
   ]);
-}
-
-/** Enrollments that its items do not tell of by themselves: those that wait, and those of earlier registrations that its drops ended. */
-export function otherEnrollments(
-  { id, studentId, items }: Registration,
-  { waitlistNumbers, endedPlaces }: Decided,
-): Enrollment[] {
-  const others = items.filter((item) => isGranted(item) && item.outcome !== Outcome.RESERVED);
-  return others.map(({ sectionId, outcome }) => {
-    const ended = endedPlaces.get(`${id}/${sectionId}`);
-    const waitlistNumber = waitlistNumbers.get(`${id}/${sectionId}`) ?? 0n;
-    if (!ended) return create(EnrollmentSchema, { studentId, sectionId, registrationId: id, outcome, waitlistNumber });
-    const end = ended.outcome === Outcome.WAITLISTED ? Outcome.RELEASED : Outcome.DROPPED;
-    return create(EnrollmentSchema, { studentId, sectionId, registrationId: ended.registrationId, outcome: end });
-  });
 }
