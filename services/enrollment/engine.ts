@@ -14,6 +14,7 @@ import { decideAll } from './decide.ts';
 import { eventsOf } from './decided-events.ts';
 import type { FactsCache } from './facts.ts';
 import { batchSize, decisionLatency } from './measures.ts';
+import { Peak } from './peak.ts';
 import { findRegistrations, registrationOf, requestHash, type StoredRegistration } from './registration.ts';
 import { rounds } from './rounds.ts';
 import { lockStudents, readSnapshot } from './snapshot.ts';
@@ -66,6 +67,7 @@ export class Engine {
   readonly #batcher: Batcher<Ask, Answer>;
   /** Whose turn it is to lock sections. Who waited for their rows in Postgres would have to read each anew, as it has become meanwhile. */
   readonly #turns = new Turns();
+  readonly #undecided = new Peak();
   /** Undecided requests by student. */
   readonly #ofStudents = new Map<string, number>();
 
@@ -88,9 +90,10 @@ export class Engine {
     return this.#batcher.waiting;
   }
 
-  /** Requests that wait or are being decided. */
-  get undecided(): number {
-    return this.#batcher.unanswered;
+  /** The most requests that waited or were being decided at any moment of the last second. */
+  get undecidedAtWorst(): number {
+    this.#undecided.note(this.#batcher.unanswered);
+    return this.#undecided.value;
   }
 
   /** @throws QueueFull; ALREADY_EXISTS for an id that was used for something else; DEADLINE_EXCEEDED. */
@@ -100,6 +103,7 @@ export class Engine {
     if (own >= STUDENT_MAX) throw new QueueFull(own);
     this.#ofStudents.set(studentId, own + 1);
     const end = decisionLatency.startTimer();
+    this.#undecided.note(this.#batcher.unanswered);
     try {
       return await this.#batcher.submit(ask);
     } finally {

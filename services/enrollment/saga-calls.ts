@@ -54,7 +54,7 @@ export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
 
     async countUndecided(_request, context) {
       requireRole(context, 'system');
-      return { count: engine.undecided };
+      return { count: engine.undecidedAtWorst };
     },
   };
 }

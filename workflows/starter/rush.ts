@@ -1,7 +1,7 @@
 /** Whether students register in a crowd just now. Then sagas give way: a seat is answered for within the second, a card need not be. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** So many undecided registrations are a crowd. */
+/** So many registrations, undecided at one moment, are a crowd. */
 const CROWD_MIN = 32;
 const LOOK_EVERY_MS = 250;
 /** A crowd that was seen is still there so much later, though a look falls between two batches. */

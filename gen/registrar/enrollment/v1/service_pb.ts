@@ -714,8 +714,8 @@ export const EnrollmentService: GenService<{
     output: typeof ListPendingRegistrationsResponseSchema;
   },
   /**
-   * CountUndecided answers how many registrations wait in this process, or are being decided, just now: whoever starts sagas gives way to
-   * a crowd. System only.
+   * CountUndecided answers how many registrations waited in this process, or were being decided, at the worst moment of the last second:
+   * whoever starts sagas gives way to a crowd. System only.
    *
    * @generated from rpc registrar.enrollment.v1.EnrollmentService.CountUndecided
    */
