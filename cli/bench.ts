@@ -21,8 +21,9 @@ const ENGINE_REGISTRATIONS = 40_000;
 const VIEW_RATE = 200;
 const VIEW_SECONDS = 10;
 const DRAIN_WINDOW_MS = 20_000;
-/** Before the rush: code that has never run is slow, and a campus has been at work for days when it opens. */
-const WARM_SECONDS = 8;
+/** The rush grows in steps of the rate that is measured: so crowds come, and code that has never run is slow. */
+const GROWTH = [0.25, 0.5, 0.75, 1];
+const STEP_SECONDS = 2;
 const CALM_MS = 3_000;
 const KNOWN_TIMEOUT_MS = 60_000;
 
@@ -41,7 +42,7 @@ interface Figure {
 type Add = (what: string, measured: string, target: string) => void;
 
 export const command = new Command()
-  .option('--rate <registrations>', 'registrations a second over HTTP', '1000')
+  .option('--rate <registrations>', 'registrations offered a second over HTTP', '1010')
   .option('--seconds <seconds>', 'for how long', '20')
   .option('--json', 'machine-readable', false)
   .action(bench);
@@ -99,9 +100,10 @@ async function measure(
   const drained = await drainRate(databaseUrls.enrollment ?? '', DRAIN_WINDOW_MS);
   add(`sagas drained, of a backlog of ${drained.backlog}`, `${drained.perSecond.toFixed(1)}/s`, '≥ 35/s');
 
-  await acceptAtRate(edgeUrl, await makeApplicants(signingKeyFile, perSecond * WARM_SECONDS), perSecond);
-  await sleep(CALM_MS);
-  const applicants = await makeApplicants(signingKeyFile, perSecond * seconds);
+  const growth = GROWTH.map((share) => Math.ceil(perSecond * share));
+  const early = growth.reduce((sum, rate) => sum + rate * STEP_SECONDS, 0);
+  const applicants = await makeApplicants(signingKeyFile, early + perSecond * seconds);
+  for (const rate of growth) await acceptAtRate(edgeUrl, applicants.splice(0, rate * STEP_SECONDS), rate);
   const accepted = await acceptAtRate(edgeUrl, applicants, perSecond);
   const { p50Ms, p99Ms } = accepted.latency;
   add(

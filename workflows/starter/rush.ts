@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** So many registrations, undecided at one moment, are a crowd. */
 const CROWD_MIN = 32;
-const LOOK_EVERY_MS = 250;
+const LOOK_EVERY_MS = 100;
 /** A crowd that was seen is still there so much later, though a look falls between two batches. */
 const RUSH_MS = 1_000;
 /** Between two sagas in a rush: few, but they never stand still. */
