@@ -26,7 +26,6 @@ import {
 } from '#proto/enrollment/v1/registration';
 import { enrollmentsOf, registrationFrom, registrationText } from './registration.ts';
 import { changeSeats } from './seat-count.ts';
-import { lockStudents } from './snapshot.ts';
 
 type AddsState = 'none' | 'reserved' | 'confirmed' | 'released';
 type DropsState = 'none' | 'open' | 'finished';
@@ -47,9 +46,11 @@ export interface Cause {
 
 /** Locks a registration, by its student's row: whoever changes a registration holds that. @throws NOT_FOUND */
 export async function lockRegistration(query: Query, id: string): Promise<Locked> {
-  const [owner] = await query<{ student_id: string }>('select student_id from registrations where id = $1', [id]);
-  if (!owner) throw unknownRegistration(id);
-  await lockStudents(query, [owner.student_id]);
+  const owner = await query(
+    'select from students where id = (select student_id from registrations where id = $1) for no key update',
+    [id],
+  );
+  if (owner.length === 0) throw unknownRegistration(id);
   const [row] = await query<{
     body: JsonValue;
     adds_state: AddsState;

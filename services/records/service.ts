@@ -1,33 +1,28 @@
 /** The calls of records. Each is safe to repeat, and each undo is safe before its step. */
 import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect';
-import { type EntityManager, LockMode, UniqueConstraintViolationException } from '@mikro-orm/postgresql';
+import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { requireRole, requireSelfOr } from '#lib/caller';
+import { type Query, queryIn } from '#lib/database';
 import { Refusal } from '#lib/refusal';
 import type { Parts } from '#lib/service';
 import { DropRecordedSchema, EnrollmentRecordedSchema, EnrollmentWithdrawnSchema } from '#proto/records/v1/events';
 import type { RecordDropRequest, RecordEnrollmentRequest, RecordsService } from '#proto/records/v1/service';
-import { Recording, TranscriptEntry } from './transcript.ts';
+import { enrolledEntries, Recording, TranscriptEntry } from './transcript.ts';
 
 /** The index by which a student is enrolled in a section once. */
 const ENROLLED_ONCE = 'transcript_entries_once';
 
-export function recordsService({ change, database }: Parts): ServiceImpl<typeof RecordsService> {
+export function recordsService({ change, changeInSql, database }: Parts): ServiceImpl<typeof RecordsService> {
   return {
     async recordEnrollment(request, context) {
       requireRole(context, 'system');
-      return change(context, async ({ em, emit }) => {
-        if (!(await insertRecording(em, request, 'recorded'))) {
-          const { status } = await lockRecording(em, request.registrationId);
-          if (status === 'recorded') return {};
-          throw new Refusal('enrollment-withdrawn', 'This registration was undone before it was recorded.');
-        }
-        const entries = request.sections.map((section) => em.create(TranscriptEntry, entryOf(request, section)));
-        await em.flush().catch(rethrowStillEnrolled);
-        emit(EnrollmentRecordedSchema, request.registrationId, {
-          registrationId: request.registrationId,
-          studentId: request.studentId,
-          entries: entries.map((entry) => entry.toMessage()),
-        });
+      return changeInSql(context, async ({ query, emit }) => {
+        const { registrationId, studentId } = request;
+        const recordedAt = new Date();
+        if (await insertRecording(query, request, recordedAt).catch(rethrowStillEnrolled)) {
+          const entries = enrolledEntries(request, recordedAt);
+          emit(EnrollmentRecordedSchema, registrationId, { registrationId, studentId, entries });
+        } else await requireRecorded(query, registrationId);
         return {};
       });
     },
@@ -35,7 +30,7 @@ export function recordsService({ change, database }: Parts): ServiceImpl<typeof 
     async withdrawEnrollment(request, context) {
       requireRole(context, 'system');
       return change(context, async ({ em, emit }) => {
-        const isNew = await insertRecording(em, request, 'withdrawn');
+        const isNew = await insertTombstone(queryIn(em), request);
         const recording = await lockRecording(em, request.registrationId);
         if (!isNew && recording.status === 'withdrawn') return {};
         recording.status = 'withdrawn';
@@ -81,17 +76,53 @@ export function recordsService({ change, database }: Parts): ServiceImpl<typeof 
 }
 
 /** @returns whether this call is the first to name the registration; whoever comes second waits here for the first. */
-async function insertRecording(
-  em: EntityManager,
+async function insertTombstone(
+  query: Query,
   { registrationId, studentId }: { registrationId: string; studentId: string },
-  status: 'recorded' | 'withdrawn',
 ): Promise<boolean> {
-  const inserted = await em.execute(
-    `insert into recordings (registration_id, student_id, status) values (?, ?, ?)
+  const inserted = await query(
+    `insert into recordings (registration_id, student_id, status) values ($1, $2, 'withdrawn')
      on conflict do nothing returning registration_id`,
-    [registrationId, studentId, status],
+    [registrationId, studentId],
   );
   return inserted.length > 0;
+}
+
+/** By hand, as every saga asks for it. @returns whether this call is the first to name the registration, as above. */
+async function insertRecording(query: Query, request: RecordEnrollmentRequest, recordedAt: Date): Promise<boolean> {
+  const { registrationId, studentId, sections } = request;
+  const inserted = await query(
+    `with recording as (
+       insert into recordings (registration_id, student_id, status) values ($1, $2, 'recorded')
+       on conflict do nothing returning registration_id
+     ), entries as (
+       insert into transcript_entries
+         (registration_id, student_id, status, recorded_at, section_id, term_id, course_id, credits)
+       select $1, $2, 'enrolled', $3, section.*
+       from recording, unnest($4::text[], $5::text[], $6::text[], $7::integer[]) as section
+     )
+     select registration_id from recording`,
+    [
+      registrationId,
+      studentId,
+      recordedAt,
+      sections.map(({ sectionId }) => sectionId),
+      sections.map(({ termId }) => termId),
+      sections.map(({ courseId }) => courseId),
+      sections.map(({ credits }) => credits),
+    ],
+  );
+  return inserted.length > 0;
+}
+
+/** @throws Refusal `enrollment-withdrawn` */
+async function requireRecorded(query: Query, registrationId: string): Promise<void> {
+  const [recording] = await query<{ status: string }>(
+    'select status from recordings where registration_id = $1 for update',
+    [registrationId],
+  );
+  if (recording?.status === 'recorded') return;
+  throw new Refusal('enrollment-withdrawn', 'This registration was undone before it was recorded.');
 }
 
 function lockRecording(em: EntityManager, registrationId: string): Promise<Recording> {
@@ -114,18 +145,7 @@ async function lockEnrolled(
 
 /** A seat is free as soon as its drop is decided, so whoever takes it again can be here before that drop is. */
 function rethrowStillEnrolled(error: unknown): never {
-  if (
-    error instanceof UniqueConstraintViolationException &&
-    'constraint' in error &&
-    error.constraint === ENROLLED_ONCE
-  )
+  if (error instanceof Error && 'constraint' in error && error.constraint === ENROLLED_ONCE)
     throw new ConnectError('the drop of an earlier enrollment is not recorded yet', Code.Aborted);
   throw error;
-}
-
-function entryOf(request: RecordEnrollmentRequest, section: RecordEnrollmentRequest['sections'][number]) {
-  const { sectionId, termId, courseId, credits } = section;
-  const { registrationId, studentId } = request;
-  const recordedAt = new Date();
-  return { registrationId, studentId, sectionId, termId, courseId, credits, status: 'enrolled' as const, recordedAt };
 }

@@ -3,9 +3,11 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { fromWord } from '#lib/words';
+import type { RecordEnrollmentRequest } from '#proto/records/v1/service';
 import {
   type TranscriptEntry as TranscriptEntryMessage,
   TranscriptEntrySchema,
+  TranscriptStatus,
   TranscriptStatusSchema,
 } from '#proto/records/v1/transcript';
 
@@ -54,5 +56,17 @@ export class TranscriptEntry extends TranscriptEntryEntity.class {
   }
 }
 TranscriptEntryEntity.setClass(TranscriptEntry);
+
+/** What a recording writes, as it is told of. */
+export function enrolledEntries(request: RecordEnrollmentRequest, recordedAt: Date): TranscriptEntryMessage[] {
+  const { registrationId, studentId, sections } = request;
+  return sections.map(({ sectionId, termId, courseId, credits }) =>
+    create(TranscriptEntrySchema, {
+      ...{ registrationId, studentId, sectionId, termId, courseId, credits },
+      status: TranscriptStatus.ENROLLED,
+      recordedAt: timestampFromDate(recordedAt),
+    }),
+  );
+}
 
 export const entities = [Recording, TranscriptEntry];
