@@ -65,6 +65,9 @@ async function bench({ rate, seconds, json }: BenchOptions): Promise<void> {
     started = await startReady(options);
     add('second start, on the same data', inSeconds(started.seconds), '≤ 12 s');
     await measure(started.platform, { perSecond: Number(rate), seconds: Number(seconds), say, add });
+    await started.platform.stop();
+    const alone = await decideAlone(join(dataFolder, 'engine'), ENGINE_REGISTRATIONS);
+    add('decisions, engine alone', `${alone.toFixed(0)} registrations/s`, '≥ 8,000/s');
     console.log(json ? JSON.stringify(figures) : tableOf(figures));
   } finally {
     await started.platform.stop();
@@ -82,9 +85,6 @@ async function measure(
   await sleep(IDLE_MS);
   const bytes = await memoryOfTree(process.pid);
   add('memory of the idle platform', bytes ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : 'unknown here', '≤ 2 GiB');
-
-  const alone = await decideAlone(primaryUrl, ENGINE_REGISTRATIONS);
-  add('decisions, engine alone', `${alone.toFixed(0)} registrations/s`, '≥ 8,000/s');
 
   const imported = await importSchedule(dataFolder);
   add('a real schedule is imported', imported === undefined ? 'no schedule here' : inSeconds(imported), '≤ 30 s');

@@ -63,7 +63,7 @@ export const variables: Record<string, Variable> = {
     default: '600',
     meaning: 'how long a saga tries to go forward before it is undone',
   },
-  SAGAS_IN_FLIGHT_MAX: { of: ['starter'], default: '20', meaning: 'sagas that may be open in Temporal at once' },
+  SAGAS_IN_FLIGHT_MAX: { of: ['starter'], default: '32', meaning: 'sagas that may be open in Temporal at once' },
   VIEWS_DATABASE_URL: { of: ['edge'], meaning: "the views' database on the primary" },
   VIEWS_REPLICA_URLS: {
     of: ['edge'],

@@ -1,13 +1,13 @@
-/** Decisions of the engine alone: no HTTP, no gRPC, a database of its own on the platform's primary with fsync as it is there. */
+/** Decisions of the engine alone: no HTTP, no gRPC, nothing else running; a Postgres as the platform's primary is, fsync included, without replicas. */
 import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import pg from 'pg';
 import { inTransaction, openDatabase } from '#lib/database';
 import { LogHead, newEvent } from '#lib/event-log';
 import { SectionPublishedSchema, TermPublishedSchema } from '#proto/catalog/v1/events';
 import { Materials, Mode } from '#proto/enrollment/v1/registration';
 import { RegisterRequestSchema } from '#proto/enrollment/v1/service';
 import { EventSchema } from '#proto/eventlog/v1/service';
+import { createDatabases, startCluster } from '../../local/postgres.ts';
 import { Engine } from '../../services/enrollment/engine.ts';
 import { FactsCache } from '../../services/enrollment/facts.ts';
 import { applyCatalog } from '../../services/enrollment/followers.ts';
@@ -18,15 +18,21 @@ const SECTIONS = 2_000;
 const ASKERS = 3_000;
 /** Before the clock starts: as in the rush, code that has never run is slow. */
 const WARM_REGISTRATIONS = 15_000;
-const DATABASE = 'bench_engine';
 const TIMEOUT_MS = 30_000;
 
-/** Registrations of five sections decided a second, once the code has run for a while. */
-export async function decideAlone(primaryUrl: string, registrations: number): Promise<number> {
-  await recreate(primaryUrl);
-  const url = new URL(primaryUrl);
-  url.pathname = `/${DATABASE}`;
-  const database = await openDatabase(url.href, [], migrations);
+/** Registrations of five sections decided a second, once the code has run for a while. @param folder of a cluster of its own. */
+export async function decideAlone(folder: string, registrations: number): Promise<number> {
+  const cluster = await startCluster({ folder, replicas: 0 });
+  try {
+    await createDatabases(cluster, ['enrollment']);
+    return await decideOn(cluster.url('enrollment'), registrations);
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function decideOn(databaseUrl: string, registrations: number): Promise<number> {
+  const database = await openDatabase(databaseUrl, [], migrations);
   try {
     const students = Array.from({ length: WARM_REGISTRATIONS + registrations }, () => randomUUID());
     await inTransaction(database.pool, { timeoutMs: TIMEOUT_MS }, async (query) => {
@@ -41,7 +47,6 @@ export async function decideAlone(primaryUrl: string, registrations: number): Pr
     return registrations / ((performance.now() - startedAt) / 1000);
   } finally {
     await database.close();
-    await onPrimary(primaryUrl, `drop database ${DATABASE}`);
   }
 }
 
@@ -77,16 +82,4 @@ function catalogEvents() {
     ),
   ];
   return events.map(({ type, json }) => create(EventSchema, { type, json }));
-}
-
-async function recreate(primaryUrl: string): Promise<void> {
-  await onPrimary(primaryUrl, `drop database if exists ${DATABASE}`);
-  await onPrimary(primaryUrl, `create database ${DATABASE}`);
-}
-
-async function onPrimary(primaryUrl: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: primaryUrl });
-  await client.connect();
-  await client.query(sql);
-  await client.end();
 }
