@@ -138,6 +138,16 @@ export class Campus {
         return head?.position === '0' || head?.position === seen?.position;
       });
     }
+    await this.untilReplicated();
+  }
+
+  /** Waits until the replicas show what the primary's views show now. */
+  async untilReplicated(): Promise<void> {
+    const [now] = await this.rows<{ lsn: string }>('views', 'select pg_current_wal_insert_lsn() as lsn');
+    await this.until('the replicas have replayed it', async () => {
+      const replicas = await this.rows('views', 'select from pg_stat_replication where replay_lsn >= $1', [now?.lsn]);
+      return replicas.length === this.platform.record.replicaUrls.length;
+    });
   }
 
   /** Waits for something that must come true. Databases and services may be away meanwhile. */
