@@ -31,7 +31,8 @@ export interface Changes {
   changeInSql<T>(context: HandlerContext, body: (change: ChangeInSql) => Promise<T>): Promise<T>;
 }
 
-interface Written<T> {
+/** What a transaction answered, and the log's position as of it. */
+export interface Written<T> {
   result: T;
   position: bigint;
 }
@@ -48,7 +49,7 @@ export function changesOf(database: Database, head: LogHead): Changes {
         await em.flush();
         return { result, position: await appendAll(query, events) };
       });
-      return answered(context, head, written);
+      return tellCommitted(context, head, written);
     },
 
     async changeInSql(context, body) {
@@ -58,7 +59,7 @@ export function changesOf(database: Database, head: LogHead): Changes {
         const result = await body({ query, emit });
         return { result, position: await appendAll(query, events) };
       });
-      return answered(context, head, written);
+      return tellCommitted(context, head, written);
     },
   };
 }
@@ -85,12 +86,13 @@ function eventsOf(context: HandlerContext): { events: NewEvent[] } & Emitting {
   };
 }
 
-/** A call that changed nothing may have read what another instance wrote: its answer is as new as the log. */
-function appendAll(query: Query, events: NewEvent[]): Promise<bigint> {
+/** Appends events, last in a transaction. Where it told nothing it may have read what another instance wrote: it is as new as the log. */
+export function appendAll(query: Query, events: NewEvent[]): Promise<bigint> {
   return events.length > 0 ? append(query, events) : headPosition(query);
 }
 
-function answered<T>(context: HandlerContext, head: LogHead, { result, position }: Written<T>): T {
+/** Tells of what has committed: waiting followers, and the caller by the answer's consistency token. */
+export function tellCommitted<T>(context: HandlerContext, head: LogHead, { result, position }: Written<T>): T {
   head.advance(position);
   tellPosition(context, position);
   return result;

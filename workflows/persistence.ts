@@ -12,8 +12,10 @@ export const retrySignal = defineSignal('retry');
 export type Step<T> = (calls: Activities) => Promise<T>;
 
 interface Course {
-  /** One after the other, until one succeeds; then operators are told, and it goes on without an end. */
-  calls: Activities[];
+  /** Before operators are told; from then on it goes on without an end. */
+  first: Activities;
+  /** Where the first did not succeed. */
+  next?: Activities;
   /** A failure that is an answer: it is thrown. */
   isAnswer(failure: unknown): boolean;
 }
@@ -31,12 +33,12 @@ export class Persistence {
 
   /** Runs a step until it succeeds. */
   untilDone<T>(name: string, step: Step<T>): Promise<T> {
-    return this.#run(name, step, { calls: [lasting], isAnswer: () => false });
+    return this.#run(name, step, { first: lasting, isAnswer: () => false });
   }
 
   /** Runs a step until it succeeds or is refused; locally first, which is quick where all is well. @throws its refusal */
   untilAnswered<T>(name: string, step: Step<T>): Promise<T> {
-    return this.#run(name, step, { calls: [quick, lasting], isAnswer: isRefusal });
+    return this.#run(name, step, { first: quick, next: lasting, isAnswer: isRefusal });
   }
 
   #run<T>(name: string, step: Step<T>, course: Course): Promise<T> {
@@ -75,11 +77,11 @@ export class Persistence {
   }
 }
 
-async function inTurn<T>(step: Step<T>, { calls: [first = lasting, ...others], isAnswer }: Course): Promise<T> {
+async function inTurn<T>(step: Step<T>, { first, next, isAnswer }: Course): Promise<T> {
   try {
     return await step(first);
   } catch (failure) {
-    if (others.length === 0 || isAnswer(failure)) throw failure;
-    return inTurn(step, { calls: others, isAnswer });
+    if (!next || isAnswer(failure)) throw failure;
+    return step(next);
   }
 }

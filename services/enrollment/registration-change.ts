@@ -1,9 +1,9 @@
 /** One change of one registration: locked, written, told of, in one transaction. */
 import type { HandlerContext } from '@connectrpc/connect';
 import { callerOf } from '#lib/caller';
-import { tellPosition } from '#lib/change';
+import { appendAll, tellCommitted } from '#lib/change';
 import { inTransaction, type Query } from '#lib/database';
-import { append, headPosition, type NewEvent } from '#lib/event-log';
+import type { NewEvent } from '#lib/event-log';
 import type { Parts } from '#lib/service';
 import type { Registration } from '#proto/enrollment/v1/registration';
 import { type Cause, type Locked, lockRegistration } from './seats.ts';
@@ -22,15 +22,12 @@ export function registrationChanges({ database, head }: Parts): ChangeRegistrati
   return async (context, registrationId, change) => {
     const cause = { actor: callerOf(context).id, now: new Date() };
     const limit = { timeoutMs: timeoutOf(context), byKey: true };
-    const { registration, position } = await inTransaction(database.pool, limit, async (query) => {
+    const written = await inTransaction(database.pool, limit, async (query) => {
       const locked = await lockRegistration(query, registrationId);
       const events = await change(query, locked, cause);
-      const position = events.length > 0 ? await append(query, events) : await headPosition(query);
-      return { registration: locked.registration, position };
+      return { result: locked.registration, position: await appendAll(query, events) };
     });
-    head.advance(position);
-    tellPosition(context, position);
-    return registration;
+    return tellCommitted(context, head, written);
   };
 }
 

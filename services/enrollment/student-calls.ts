@@ -2,9 +2,9 @@
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { type Caller, callerOf, hasRole, mayActFor, requireRole, requireSelfOr } from '#lib/caller';
-import { tellPosition } from '#lib/change';
+import { appendAll, tellCommitted, tellPosition } from '#lib/change';
 import { inTransaction, type Query } from '#lib/database';
-import { append, headPosition } from '#lib/event-log';
+import { headPosition } from '#lib/event-log';
 import { toConnectError } from '#lib/interceptors';
 import { refusalOf } from '#lib/refusal';
 import type { Parts } from '#lib/service';
@@ -117,13 +117,11 @@ export function studentCalls(parts: Parts, engine: Engine): StudentCalls {
     async leaveWaitlist({ studentId, sectionId }, context) {
       const caller = callerOf(context);
       await requireMayAct(caller, studentId, database.query);
-      const position = await inTransaction(pool, { timeoutMs: timeoutOf(context) }, async (query) => {
+      const written = await inTransaction(pool, { timeoutMs: timeoutOf(context) }, async (query) => {
         const events = await leaveWaitlist(query, { studentId, sectionId, actor: caller.id });
-        return events.length > 0 ? append(query, events) : headPosition(query);
+        return { result: {}, position: await appendAll(query, events) };
       });
-      head.advance(position);
-      tellPosition(context, position);
-      return {};
+      return tellCommitted(context, head, written);
     },
   };
 }
