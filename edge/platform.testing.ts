@@ -30,6 +30,7 @@ import { createBook } from '../local/provider/schema.ts';
 import { definitions } from '../test/definitions.ts';
 import { projector } from '../views/projector.ts';
 import { buildApp } from './app.ts';
+import { present } from './ask.ts';
 import { openSagas } from './sagas.ts';
 
 export const PASSWORD = 'registrar-demo';
@@ -196,7 +197,16 @@ export async function publishSections(platform: PlatformUnderTest, wanted: Secti
   await client.putSections({ sections });
   const ids = sections.map(({ id }) => id);
   for (const id of ids) await eventually(() => hasSeats(platform, id), { what: `seats of ${id} in the views` });
+  await untilReplicated(platform);
   return ids;
+}
+
+/** One replica may show what another does not yet. */
+async function untilReplicated({ services }: PlatformUnderTest): Promise<void> {
+  const { query } = present('projector', services.get('projector')).parts.database;
+  const [now] = await query<{ lsn: string }>('select pg_current_wal_insert_lsn() as lsn');
+  const behind = 'select from pg_stat_replication where replay_lsn < $1::pg_lsn';
+  await eventually(async () => (await query(behind, [now?.lsn])).length === 0, { what: 'the replicas' });
 }
 
 async function hasSeats({ ask }: PlatformUnderTest, id: string): Promise<boolean> {
