@@ -5,19 +5,21 @@ import { IdentityService } from '#proto/identity/v1/service';
 import { KeyService } from '#proto/keys/v1/service';
 import { Account } from './account.ts';
 import { accountCalls } from './account-calls.ts';
+import { CalendarKey } from './calendar-key.ts';
+import { calendarKeyCalls } from './calendar-key-calls.ts';
 import { migrations } from './migrations/all.ts';
 import { openPasswords } from './password.ts';
 import { RefreshToken, Session } from './session.ts';
 import { sessionCalls } from './session-calls.ts';
 import { readSigningKeys } from './signing-key.ts';
 
-const { logIn, refreshSession, logOut, registerAccount } = IdentityService.method;
+const { logIn, refreshSession, logOut, registerAccount, resolveCalendarKey } = IdentityService.method;
 
 export const identity: ServiceDefinition = {
   name: 'identity',
-  entities: [Account, Session, RefreshToken],
+  entities: [Account, Session, RefreshToken, CalendarKey],
   migrations,
-  publicMethods: [logIn, refreshSession, logOut, registerAccount],
+  publicMethods: [logIn, refreshSession, logOut, registerAccount, resolveCalendarKey],
   build: async (parts) => {
     const keys = await readSigningKeys(parts.config.signingKeyFile);
     const passwords = await openPasswords();
@@ -25,7 +27,11 @@ export const identity: ServiceDefinition = {
     return {
       services: [IdentityService, KeyService],
       routes: (router) => {
-        router.service(IdentityService, { ...accountCalls(parts, passwords), ...sessionCalls(parts, passwords, keys) });
+        router.service(IdentityService, {
+          ...accountCalls(parts, passwords),
+          ...sessionCalls(parts, passwords, keys),
+          ...calendarKeyCalls(parts),
+        });
         router.service(KeyService, { getKeys: () => ({ jwksJson: keys.jwksJson }) });
       },
     };

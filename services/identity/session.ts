@@ -1,9 +1,9 @@
 /** Sessions: a family of refresh tokens, each good for one use. Only their digests are kept. */
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { defineEntity, type EntityManager, LockMode, p } from '@mikro-orm/postgresql';
+import { digestOf, newSecret } from './secret.ts';
 
 const SESSION_DAYS = 30;
-const TOKEN_BYTES = 32;
 const EXPIRED_DELETED_MAX = 100;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -31,7 +31,6 @@ const RefreshTokenEntity = defineEntity({
   name: 'RefreshToken',
   tableName: 'refresh_tokens',
   properties: {
-    /** SHA-256 of the token; it has 256 random bits, so nothing slower is needed. */
     digest: p.string().primary(),
     session: () => p.manyToOne(Session),
     rotatedAt: p.datetime().nullable(),
@@ -88,11 +87,7 @@ export async function deleteExpired(em: EntityManager, now: Date): Promise<void>
 }
 
 function addToken(em: EntityManager, session: Session): string {
-  const token = randomBytes(TOKEN_BYTES).toString('base64url');
+  const token = newSecret();
   em.create(RefreshToken, { digest: digestOf(token), session, rotatedAt: null });
   return token;
-}
-
-function digestOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64url');
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/identity/v1/events.proto.
  */
 export const file_registrar_identity_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("CiJyZWdpc3RyYXIvaWRlbnRpdHkvdjEvZXZlbnRzLnByb3RvEhVyZWdpc3RyYXIuaWRlbnRpdHkudjEiRAoRQWNjb3VudFJlZ2lzdGVyZWQSLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50IkEKDkFjY291bnRDaGFuZ2VkEi8KB2FjY291bnQYASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuQWNjb3VudCJMCgtSb2xlR3JhbnRlZBIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQSDAoEcm9sZRgCIAEoCSJMCgtSb2xlUmV2b2tlZBIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQSDAoEcm9sZRgCIAEoCSI4Cg5TZXNzaW9uU3RhcnRlZBISCgphY2NvdW50X2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkiRgoMU2Vzc2lvbkVuZGVkEhIKCmFjY291bnRfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIOCgZyZWFzb24YAyABKAliBnByb3RvMw", [file_registrar_identity_v1_account]);
+  fileDesc("CiJyZWdpc3RyYXIvaWRlbnRpdHkvdjEvZXZlbnRzLnByb3RvEhVyZWdpc3RyYXIuaWRlbnRpdHkudjEiRAoRQWNjb3VudFJlZ2lzdGVyZWQSLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50IkEKDkFjY291bnRDaGFuZ2VkEi8KB2FjY291bnQYASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuQWNjb3VudCJMCgtSb2xlR3JhbnRlZBIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQSDAoEcm9sZRgCIAEoCSJMCgtSb2xlUmV2b2tlZBIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQSDAoEcm9sZRgCIAEoCSI4Cg5TZXNzaW9uU3RhcnRlZBISCgphY2NvdW50X2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkiRgoMU2Vzc2lvbkVuZGVkEhIKCmFjY291bnRfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIOCgZyZWFzb24YAyABKAkiKAoSQ2FsZW5kYXJLZXlDcmVhdGVkEhIKCmFjY291bnRfaWQYASABKAkiKAoSQ2FsZW5kYXJLZXlSZXZva2VkEhIKCmFjY291bnRfaWQYASABKAliBnByb3RvMw", [file_registrar_identity_v1_account]);
 
 /**
  * Every event carries the whole account as it is afterwards.
@@ -144,4 +144,38 @@ export type SessionEnded = Message<"registrar.identity.v1.SessionEnded"> & {
  */
 export const SessionEndedSchema: GenMessage<SessionEnded> = /*@__PURE__*/
   messageDesc(file_registrar_identity_v1_events, 5);
+
+/**
+ * @generated from message registrar.identity.v1.CalendarKeyCreated
+ */
+export type CalendarKeyCreated = Message<"registrar.identity.v1.CalendarKeyCreated"> & {
+  /**
+   * @generated from field: string account_id = 1;
+   */
+  accountId: string;
+};
+
+/**
+ * Describes the message registrar.identity.v1.CalendarKeyCreated.
+ * Use `create(CalendarKeyCreatedSchema)` to create a new message.
+ */
+export const CalendarKeyCreatedSchema: GenMessage<CalendarKeyCreated> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_events, 6);
+
+/**
+ * @generated from message registrar.identity.v1.CalendarKeyRevoked
+ */
+export type CalendarKeyRevoked = Message<"registrar.identity.v1.CalendarKeyRevoked"> & {
+  /**
+   * @generated from field: string account_id = 1;
+   */
+  accountId: string;
+};
+
+/**
+ * Describes the message registrar.identity.v1.CalendarKeyRevoked.
+ * Use `create(CalendarKeyRevokedSchema)` to create a new message.
+ */
+export const CalendarKeyRevokedSchema: GenMessage<CalendarKeyRevoked> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_events, 7);
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/identity/v1/service.proto.
  */
 export const file_registrar_identity_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNyZWdpc3RyYXIvaWRlbnRpdHkvdjEvc2VydmljZS5wcm90bxIVcmVnaXN0cmFyLmlkZW50aXR5LnYxIi8KDExvZ0luUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCghwYXNzd29yZBgCIAEoCSJACg1Mb2dJblJlc3BvbnNlEi8KB3Nlc3Npb24YASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuU2Vzc2lvbiKDAQoHU2Vzc2lvbhIUCgxhY2Nlc3NfdG9rZW4YASABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAIgASgFEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSLwoHYWNjb3VudBgEIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50Ii4KFVJlZnJlc2hTZXNzaW9uUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIkkKFlJlZnJlc2hTZXNzaW9uUmVzcG9uc2USLwoHc2Vzc2lvbhgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5TZXNzaW9uIiYKDUxvZ091dFJlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSIQCg5Mb2dPdXRSZXNwb25zZSInChFHZXRBY2NvdW50UmVxdWVzdBISCgphY2NvdW50X2lkGAEgASgJIkUKEkdldEFjY291bnRSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiYAoWUmVnaXN0ZXJBY2NvdW50UmVxdWVzdBINCgVlbWFpbBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCSJKChdSZWdpc3RlckFjY291bnRSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiNAoQR3JhbnRSb2xlUmVxdWVzdBISCgphY2NvdW50X2lkGAEgASgJEgwKBHJvbGUYAiABKAkiRAoRR3JhbnRSb2xlUmVzcG9uc2USLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50IjUKEVJldm9rZVJvbGVSZXF1ZXN0EhIKCmFjY291bnRfaWQYASABKAkSDAoEcm9sZRgCIAEoCSJFChJSZXZva2VSb2xlUmVzcG9uc2USLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50Ik8KCk5ld0FjY291bnQSLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50EhAKCHBhc3N3b3JkGAIgASgJIkkKElB1dEFjY291bnRzUmVxdWVzdBIzCghhY2NvdW50cxgBIAMoCzIhLnJlZ2lzdHJhci5pZGVudGl0eS52MS5OZXdBY2NvdW50IkoKE1B1dEFjY291bnRzUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoBRIPCgdjaGFuZ2VkGAIgASgFEhEKCXVuY2hhbmdlZBgDIAEoBTLMBgoPSWRlbnRpdHlTZXJ2aWNlElcKBUxvZ0luEiMucmVnaXN0cmFyLmlkZW50aXR5LnYxLkxvZ0luUmVxdWVzdBokLnJlZ2lzdHJhci5pZGVudGl0eS52MS5Mb2dJblJlc3BvbnNlIgOQAgISbQoOUmVmcmVzaFNlc3Npb24SLC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmVmcmVzaFNlc3Npb25SZXF1ZXN0Gi0ucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJlZnJlc2hTZXNzaW9uUmVzcG9uc2USWgoGTG9nT3V0EiQucmVnaXN0cmFyLmlkZW50aXR5LnYxLkxvZ091dFJlcXVlc3QaJS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuTG9nT3V0UmVzcG9uc2UiA5ACAhJmCgpHZXRBY2NvdW50EigucmVnaXN0cmFyLmlkZW50aXR5LnYxLkdldEFjY291bnRSZXF1ZXN0GikucmVnaXN0cmFyLmlkZW50aXR5LnYxLkdldEFjY291bnRSZXNwb25zZSIDkAIBEnUKD1JlZ2lzdGVyQWNjb3VudBItLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZWdpc3RlckFjY291bnRSZXF1ZXN0Gi4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJlZ2lzdGVyQWNjb3VudFJlc3BvbnNlIgOQAgISYwoJR3JhbnRSb2xlEicucmVnaXN0cmFyLmlkZW50aXR5LnYxLkdyYW50Um9sZVJlcXVlc3QaKC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuR3JhbnRSb2xlUmVzcG9uc2UiA5ACAhJmCgpSZXZva2VSb2xlEigucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJldm9rZVJvbGVSZXF1ZXN0GikucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJldm9rZVJvbGVSZXNwb25zZSIDkAICEmkKC1B1dEFjY291bnRzEikucmVnaXN0cmFyLmlkZW50aXR5LnYxLlB1dEFjY291bnRzUmVxdWVzdBoqLnJlZ2lzdHJhci5pZGVudGl0eS52MS5QdXRBY2NvdW50c1Jlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_registrar_identity_v1_account]);
+  fileDesc("CiNyZWdpc3RyYXIvaWRlbnRpdHkvdjEvc2VydmljZS5wcm90bxIVcmVnaXN0cmFyLmlkZW50aXR5LnYxIi8KDExvZ0luUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCghwYXNzd29yZBgCIAEoCSJACg1Mb2dJblJlc3BvbnNlEi8KB3Nlc3Npb24YASABKAsyHi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuU2Vzc2lvbiKDAQoHU2Vzc2lvbhIUCgxhY2Nlc3NfdG9rZW4YASABKAkSGgoSZXhwaXJlc19pbl9zZWNvbmRzGAIgASgFEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSLwoHYWNjb3VudBgEIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50Ii4KFVJlZnJlc2hTZXNzaW9uUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIkkKFlJlZnJlc2hTZXNzaW9uUmVzcG9uc2USLwoHc2Vzc2lvbhgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5TZXNzaW9uIiYKDUxvZ091dFJlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSIQCg5Mb2dPdXRSZXNwb25zZSInChFHZXRBY2NvdW50UmVxdWVzdBISCgphY2NvdW50X2lkGAEgASgJIkUKEkdldEFjY291bnRSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiYAoWUmVnaXN0ZXJBY2NvdW50UmVxdWVzdBINCgVlbWFpbBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCSJKChdSZWdpc3RlckFjY291bnRSZXNwb25zZRIvCgdhY2NvdW50GAEgASgLMh4ucmVnaXN0cmFyLmlkZW50aXR5LnYxLkFjY291bnQiNAoQR3JhbnRSb2xlUmVxdWVzdBISCgphY2NvdW50X2lkGAEgASgJEgwKBHJvbGUYAiABKAkiRAoRR3JhbnRSb2xlUmVzcG9uc2USLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50IjUKEVJldm9rZVJvbGVSZXF1ZXN0EhIKCmFjY291bnRfaWQYASABKAkSDAoEcm9sZRgCIAEoCSJFChJSZXZva2VSb2xlUmVzcG9uc2USLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50Ik8KCk5ld0FjY291bnQSLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50EhAKCHBhc3N3b3JkGAIgASgJIkkKElB1dEFjY291bnRzUmVxdWVzdBIzCghhY2NvdW50cxgBIAMoCzIhLnJlZ2lzdHJhci5pZGVudGl0eS52MS5OZXdBY2NvdW50IkoKE1B1dEFjY291bnRzUmVzcG9uc2USDwoHY3JlYXRlZBgBIAEoBRIPCgdjaGFuZ2VkGAIgASgFEhEKCXVuY2hhbmdlZBgDIAEoBSIaChhDcmVhdGVDYWxlbmRhcktleVJlcXVlc3QiKAoZQ3JlYXRlQ2FsZW5kYXJLZXlSZXNwb25zZRILCgNrZXkYASABKAkiGgoYUmV2b2tlQ2FsZW5kYXJLZXlSZXF1ZXN0IhsKGVJldm9rZUNhbGVuZGFyS2V5UmVzcG9uc2UiKAoZUmVzb2x2ZUNhbGVuZGFyS2V5UmVxdWVzdBILCgNrZXkYASABKAkiTQoaUmVzb2x2ZUNhbGVuZGFyS2V5UmVzcG9uc2USLwoHYWNjb3VudBgBIAEoCzIeLnJlZ2lzdHJhci5pZGVudGl0eS52MS5BY2NvdW50MsEJCg9JZGVudGl0eVNlcnZpY2USVwoFTG9nSW4SIy5yZWdpc3RyYXIuaWRlbnRpdHkudjEuTG9nSW5SZXF1ZXN0GiQucmVnaXN0cmFyLmlkZW50aXR5LnYxLkxvZ0luUmVzcG9uc2UiA5ACAhJtCg5SZWZyZXNoU2Vzc2lvbhIsLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZWZyZXNoU2Vzc2lvblJlcXVlc3QaLS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmVmcmVzaFNlc3Npb25SZXNwb25zZRJaCgZMb2dPdXQSJC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuTG9nT3V0UmVxdWVzdBolLnJlZ2lzdHJhci5pZGVudGl0eS52MS5Mb2dPdXRSZXNwb25zZSIDkAICEmYKCkdldEFjY291bnQSKC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuR2V0QWNjb3VudFJlcXVlc3QaKS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuR2V0QWNjb3VudFJlc3BvbnNlIgOQAgESdQoPUmVnaXN0ZXJBY2NvdW50Ei0ucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJlZ2lzdGVyQWNjb3VudFJlcXVlc3QaLi5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmVnaXN0ZXJBY2NvdW50UmVzcG9uc2UiA5ACAhJjCglHcmFudFJvbGUSJy5yZWdpc3RyYXIuaWRlbnRpdHkudjEuR3JhbnRSb2xlUmVxdWVzdBooLnJlZ2lzdHJhci5pZGVudGl0eS52MS5HcmFudFJvbGVSZXNwb25zZSIDkAICEmYKClJldm9rZVJvbGUSKC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmV2b2tlUm9sZVJlcXVlc3QaKS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmV2b2tlUm9sZVJlc3BvbnNlIgOQAgISaQoLUHV0QWNjb3VudHMSKS5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUHV0QWNjb3VudHNSZXF1ZXN0GioucmVnaXN0cmFyLmlkZW50aXR5LnYxLlB1dEFjY291bnRzUmVzcG9uc2UiA5ACAhJ2ChFDcmVhdGVDYWxlbmRhcktleRIvLnJlZ2lzdHJhci5pZGVudGl0eS52MS5DcmVhdGVDYWxlbmRhcktleVJlcXVlc3QaMC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuQ3JlYXRlQ2FsZW5kYXJLZXlSZXNwb25zZRJ7ChFSZXZva2VDYWxlbmRhcktleRIvLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZXZva2VDYWxlbmRhcktleVJlcXVlc3QaMC5yZWdpc3RyYXIuaWRlbnRpdHkudjEuUmV2b2tlQ2FsZW5kYXJLZXlSZXNwb25zZSIDkAICEn4KElJlc29sdmVDYWxlbmRhcktleRIwLnJlZ2lzdHJhci5pZGVudGl0eS52MS5SZXNvbHZlQ2FsZW5kYXJLZXlSZXF1ZXN0GjEucmVnaXN0cmFyLmlkZW50aXR5LnYxLlJlc29sdmVDYWxlbmRhcktleVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_registrar_identity_v1_account]);
 
 /**
  * @generated from message registrar.identity.v1.LogInRequest
@@ -387,6 +387,98 @@ export const PutAccountsResponseSchema: GenMessage<PutAccountsResponse> = /*@__P
   messageDesc(file_registrar_identity_v1_service, 17);
 
 /**
+ * @generated from message registrar.identity.v1.CreateCalendarKeyRequest
+ */
+export type CreateCalendarKeyRequest = Message<"registrar.identity.v1.CreateCalendarKeyRequest"> & {
+};
+
+/**
+ * Describes the message registrar.identity.v1.CreateCalendarKeyRequest.
+ * Use `create(CreateCalendarKeyRequestSchema)` to create a new message.
+ */
+export const CreateCalendarKeyRequestSchema: GenMessage<CreateCalendarKeyRequest> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_service, 18);
+
+/**
+ * @generated from message registrar.identity.v1.CreateCalendarKeyResponse
+ */
+export type CreateCalendarKeyResponse = Message<"registrar.identity.v1.CreateCalendarKeyResponse"> & {
+  /**
+   * Opaque.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message registrar.identity.v1.CreateCalendarKeyResponse.
+ * Use `create(CreateCalendarKeyResponseSchema)` to create a new message.
+ */
+export const CreateCalendarKeyResponseSchema: GenMessage<CreateCalendarKeyResponse> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_service, 19);
+
+/**
+ * @generated from message registrar.identity.v1.RevokeCalendarKeyRequest
+ */
+export type RevokeCalendarKeyRequest = Message<"registrar.identity.v1.RevokeCalendarKeyRequest"> & {
+};
+
+/**
+ * Describes the message registrar.identity.v1.RevokeCalendarKeyRequest.
+ * Use `create(RevokeCalendarKeyRequestSchema)` to create a new message.
+ */
+export const RevokeCalendarKeyRequestSchema: GenMessage<RevokeCalendarKeyRequest> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_service, 20);
+
+/**
+ * @generated from message registrar.identity.v1.RevokeCalendarKeyResponse
+ */
+export type RevokeCalendarKeyResponse = Message<"registrar.identity.v1.RevokeCalendarKeyResponse"> & {
+};
+
+/**
+ * Describes the message registrar.identity.v1.RevokeCalendarKeyResponse.
+ * Use `create(RevokeCalendarKeyResponseSchema)` to create a new message.
+ */
+export const RevokeCalendarKeyResponseSchema: GenMessage<RevokeCalendarKeyResponse> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_service, 21);
+
+/**
+ * @generated from message registrar.identity.v1.ResolveCalendarKeyRequest
+ */
+export type ResolveCalendarKeyRequest = Message<"registrar.identity.v1.ResolveCalendarKeyRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message registrar.identity.v1.ResolveCalendarKeyRequest.
+ * Use `create(ResolveCalendarKeyRequestSchema)` to create a new message.
+ */
+export const ResolveCalendarKeyRequestSchema: GenMessage<ResolveCalendarKeyRequest> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_service, 22);
+
+/**
+ * @generated from message registrar.identity.v1.ResolveCalendarKeyResponse
+ */
+export type ResolveCalendarKeyResponse = Message<"registrar.identity.v1.ResolveCalendarKeyResponse"> & {
+  /**
+   * @generated from field: registrar.identity.v1.Account account = 1;
+   */
+  account?: Account | undefined;
+};
+
+/**
+ * Describes the message registrar.identity.v1.ResolveCalendarKeyResponse.
+ * Use `create(ResolveCalendarKeyResponseSchema)` to create a new message.
+ */
+export const ResolveCalendarKeyResponseSchema: GenMessage<ResolveCalendarKeyResponse> = /*@__PURE__*/
+  messageDesc(file_registrar_identity_v1_service, 23);
+
+/**
  * Accounts and sessions. The keys that verify access tokens are at registrar.keys.v1.KeyService.
  *
  * @generated from service registrar.identity.v1.IdentityService
@@ -474,6 +566,36 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof PutAccountsRequestSchema;
     output: typeof PutAccountsResponseSchema;
+  },
+  /**
+   * CreateCalendarKey makes the key of the caller's calendar feed, which is shown this once. The key before it, if there was one, works no more.
+   *
+   * @generated from rpc registrar.identity.v1.IdentityService.CreateCalendarKey
+   */
+  createCalendarKey: {
+    methodKind: "unary";
+    input: typeof CreateCalendarKeyRequestSchema;
+    output: typeof CreateCalendarKeyResponseSchema;
+  },
+  /**
+   * RevokeCalendarKey ends the key of the caller's calendar feed; repeating it changes nothing.
+   *
+   * @generated from rpc registrar.identity.v1.IdentityService.RevokeCalendarKey
+   */
+  revokeCalendarKey: {
+    methodKind: "unary";
+    input: typeof RevokeCalendarKeyRequestSchema;
+    output: typeof RevokeCalendarKeyResponseSchema;
+  },
+  /**
+   * ResolveCalendarKey answers whose calendar a key opens; to know the key is the right to ask. NOT_FOUND for a key of nobody, and for one that ended.
+   *
+   * @generated from rpc registrar.identity.v1.IdentityService.ResolveCalendarKey
+   */
+  resolveCalendarKey: {
+    methodKind: "unary";
+    input: typeof ResolveCalendarKeyRequestSchema;
+    output: typeof ResolveCalendarKeyResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_registrar_identity_v1_service, 0);
