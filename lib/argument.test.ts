@@ -17,6 +17,7 @@ test('a page of fewer than none is malformed', () => {
 });
 
 test('a date is a day that exists, and a time zone one that is known', () => {
-  expect(['2028-02-29', '2027-02-29', '2027-2-1', 'soon', ''].map(isDate)).toEqual([true, false, false, false, false]);
+  expect(['2028-02-29', '0001-01-01'].map(isDate)).toEqual([true, true]);
+  expect(['2027-02-29', '2027-2-1', '0000-01-01', 'soon', ''].filter(isDate)).toEqual([]);
   expect(['America/New_York', 'UTC', 'Mars/Olympus', ''].map(isTimeZone)).toEqual([true, true, false, false]);
 });

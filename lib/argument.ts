@@ -17,10 +17,10 @@ export function isCurrency(code: string): boolean {
   return /^[A-Z]{3}$/.test(code);
 }
 
-/** ISO 8601, and a day that exists. */
+/** ISO 8601, and a day that exists: there was no year 0. */
 export function isDate(text: string): boolean {
   const at = new Date(`${text}T00:00:00Z`);
-  return /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
+  return /^(?!0000)\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
 }
 
 /** An IANA name that this machine knows. */

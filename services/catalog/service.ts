@@ -5,12 +5,19 @@ import { requireRole } from '#lib/caller';
 import type { Change } from '#lib/change';
 import { Refusal } from '#lib/refusal';
 import type { Parts } from '#lib/service';
-import { CourseSchema, type Section as SectionMessage, SectionSchema, TermSchema } from '#proto/catalog/v1/catalog';
+import {
+  CourseSchema,
+  type Section as SectionMessage,
+  SectionSchema,
+  SectionStatus,
+  TermSchema,
+} from '#proto/catalog/v1/catalog';
 import { CoursePublishedSchema, SectionPublishedSchema, TermPublishedSchema } from '#proto/catalog/v1/events';
 import type { CatalogService } from '#proto/catalog/v1/service';
 import { check } from './check.ts';
 import { Course, checkCourse, courseColumns } from './course.ts';
 import { byId, differenceOf, idsOf } from './difference.ts';
+import { checkExpected, requireExpected, versionOf, versionsOf } from './expected.ts';
 import { checkSection, Section, sectionColumns } from './section.ts';
 import { checkTerm, Term, termColumns } from './term.ts';
 
@@ -19,30 +26,34 @@ const WRITER_LOCK = 7_265_010;
 
 export function catalogService({ change, database }: Parts): ServiceImpl<typeof CatalogService> {
   return {
-    async putTerms({ terms, dryRun }, context) {
+    async putTerms({ terms, dryRun, expectedVersions }, context) {
       requireRole(context, 'staff', 'system');
       checkBatch(terms, checkTerm);
+      checkExpected(expectedVersions, terms);
       return change(context, async ({ em, emit }) => {
         await takeTurn(em);
         const stored = byId(await em.find(Term, { id: { $in: idsOf(terms) } }));
         const { created, changed, counts } = differenceOf(TermSchema, terms, stored);
+        requireExpected([...created, ...changed], stored, expectedVersions);
         if (dryRun) return { counts };
         for (const term of created) em.create(Term, { ...termColumns(term), version: 1 });
         for (const term of changed) revise(stored.get(term.id), termColumns(term));
         for (const term of [...created, ...changed]) {
           emit(TermPublishedSchema, term.id, { term, version: versionOf(stored.get(term.id)) });
         }
-        return { counts };
+        return { counts, versions: versionsOf(terms, stored) };
       });
     },
 
-    async putCourses({ courses, dryRun }, context) {
+    async putCourses({ courses, dryRun, expectedVersions }, context) {
       requireRole(context, 'staff', 'system');
       checkBatch(courses, checkCourse);
+      checkExpected(expectedVersions, courses);
       return change(context, async ({ em, emit }) => {
         await takeTurn(em);
         const stored = byId(await em.find(Course, { id: { $in: idsOf(courses) } }));
         const { created, changed, counts } = differenceOf(CourseSchema, courses, stored);
+        requireExpected([...created, ...changed], stored, expectedVersions);
         if (dryRun) return { counts };
         for (const course of created) em.create(Course, { ...courseColumns(course), version: 1 });
         for (const course of changed) revise(stored.get(course.id), courseColumns(course));
@@ -50,17 +61,20 @@ export function catalogService({ change, database }: Parts): ServiceImpl<typeof 
           emit(CoursePublishedSchema, course.id, { course, version: versionOf(stored.get(course.id)) });
         }
         await tellSectionsOf(idsOf(changed), stored, { em, emit });
-        return { counts };
+        return { counts, versions: versionsOf(courses, stored) };
       });
     },
 
-    async putSections({ sections, dryRun }, context) {
+    async putSections({ sections, dryRun, expectedVersions }, context) {
       requireRole(context, 'staff', 'system');
       checkBatch(sections, checkSection);
+      checkExpected(expectedVersions, sections);
       return change(context, async ({ em, emit }) => {
         await takeTurn(em);
         const stored = byId(await em.find(Section, { id: { $in: idsOf(sections) } }));
         const { created, changed, counts } = differenceOf(SectionSchema, sections, stored);
+        requireExpected([...created, ...changed], stored, expectedVersions);
+        for (const section of changed) requireStillOpen(section, stored.get(section.id));
         if (dryRun) return { counts };
         const courses = await coursesOf(em, sections);
         await requireTerms(em, sections);
@@ -71,23 +85,25 @@ export function catalogService({ change, database }: Parts): ServiceImpl<typeof 
           const version = versionOf(stored.get(section.id));
           emit(SectionPublishedSchema, section.id, { section, version, ...(course && { course }) });
         }
-        return { counts };
+        return { counts, versions: versionsOf(sections, stored) };
       });
     },
 
     async getTerm({ termId }) {
-      return { term: (await database.orm.em.fork().findOneOrFail(Term, termId)).toMessage() };
+      const term = await database.orm.em.fork().findOneOrFail(Term, termId);
+      return { term: term.toMessage(), version: versionOf(term) };
     },
 
     async getCourse({ courseId }) {
-      return { course: (await database.orm.em.fork().findOneOrFail(Course, courseId)).toMessage() };
+      const course = await database.orm.em.fork().findOneOrFail(Course, courseId);
+      return { course: course.toMessage(), version: versionOf(course) };
     },
 
     async getSection({ sectionId }) {
       const em = database.orm.em.fork();
       const section = await em.findOneOrFail(Section, sectionId);
       const course = await em.findOneOrFail(Course, section.courseId);
-      return { section: section.toMessage(), course: course.toMessage() };
+      return { section: section.toMessage(), course: course.toMessage(), version: versionOf(section) };
     },
   };
 }
@@ -105,10 +121,6 @@ async function takeTurn(em: EntityManager): Promise<void> {
 
 function revise<E extends { version: number }>(known: E | undefined, columns: Partial<E>): void {
   if (known) Object.assign(known, columns, { version: known.version + 1 });
-}
-
-function versionOf(known: { version: number } | undefined): bigint {
-  return BigInt(known?.version ?? 1);
 }
 
 /** A section's event carries its course, so a course that changes is told again with each of its sections. */
@@ -139,4 +151,10 @@ async function requireTerms(em: EntityManager, sections: readonly SectionMessage
   const terms = byId(await em.find(Term, { id: { $in: sections.map((section) => section.termId) } }));
   const lost = sections.find((section) => !terms.has(section.termId));
   if (lost) throw new Refusal('unknown-term', `Section ${lost.id} names term ${lost.termId}, which does not exist.`);
+}
+
+/** Its students were told that it does not take place. @throws Refusal `section-cancelled` */
+function requireStillOpen({ id, status }: SectionMessage, known: Section | undefined): void {
+  if (known?.status !== 'cancelled' || status === SectionStatus.CANCELLED) return;
+  throw new Refusal('section-cancelled', `Section ${id} was cancelled.`, 'Make a new section with another number.');
 }

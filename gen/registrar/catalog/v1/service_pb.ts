@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registrar/catalog/v1/service.proto.
  */
 export const file_registrar_catalog_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJyZWdpc3RyYXIvY2F0YWxvZy92MS9zZXJ2aWNlLnByb3RvEhRyZWdpc3RyYXIuY2F0YWxvZy52MSJACglQdXRDb3VudHMSDwoHY3JlYXRlZBgBIAEoBRIPCgdjaGFuZ2VkGAIgASgFEhEKCXVuY2hhbmdlZBgDIAEoBSJNCg9QdXRUZXJtc1JlcXVlc3QSKQoFdGVybXMYASADKAsyGi5yZWdpc3RyYXIuY2F0YWxvZy52MS5UZXJtEg8KB2RyeV9ydW4YAiABKAgiQwoQUHV0VGVybXNSZXNwb25zZRIvCgZjb3VudHMYASABKAsyHy5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRDb3VudHMiUwoRUHV0Q291cnNlc1JlcXVlc3QSLQoHY291cnNlcxgBIAMoCzIcLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkNvdXJzZRIPCgdkcnlfcnVuGAIgASgIIkUKElB1dENvdXJzZXNSZXNwb25zZRIvCgZjb3VudHMYASABKAsyHy5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRDb3VudHMiVgoSUHV0U2VjdGlvbnNSZXF1ZXN0Ei8KCHNlY3Rpb25zGAEgAygLMh0ucmVnaXN0cmFyLmNhdGFsb2cudjEuU2VjdGlvbhIPCgdkcnlfcnVuGAIgASgIIkYKE1B1dFNlY3Rpb25zUmVzcG9uc2USLwoGY291bnRzGAEgASgLMh8ucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0Q291bnRzIiEKDkdldFRlcm1SZXF1ZXN0Eg8KB3Rlcm1faWQYASABKAkiOwoPR2V0VGVybVJlc3BvbnNlEigKBHRlcm0YASABKAsyGi5yZWdpc3RyYXIuY2F0YWxvZy52MS5UZXJtIiUKEEdldENvdXJzZVJlcXVlc3QSEQoJY291cnNlX2lkGAEgASgJIkEKEUdldENvdXJzZVJlc3BvbnNlEiwKBmNvdXJzZRgBIAEoCzIcLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkNvdXJzZSInChFHZXRTZWN0aW9uUmVxdWVzdBISCgpzZWN0aW9uX2lkGAEgASgJInIKEkdldFNlY3Rpb25SZXNwb25zZRIuCgdzZWN0aW9uGAEgASgLMh0ucmVnaXN0cmFyLmNhdGFsb2cudjEuU2VjdGlvbhIsCgZjb3Vyc2UYAiABKAsyHC5yZWdpc3RyYXIuY2F0YWxvZy52MS5Db3Vyc2Uy5QQKDkNhdGFsb2dTZXJ2aWNlEl4KCFB1dFRlcm1zEiUucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0VGVybXNSZXF1ZXN0GiYucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0VGVybXNSZXNwb25zZSIDkAICEmQKClB1dENvdXJzZXMSJy5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRDb3Vyc2VzUmVxdWVzdBooLnJlZ2lzdHJhci5jYXRhbG9nLnYxLlB1dENvdXJzZXNSZXNwb25zZSIDkAICEmcKC1B1dFNlY3Rpb25zEigucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0U2VjdGlvbnNSZXF1ZXN0GikucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0U2VjdGlvbnNSZXNwb25zZSIDkAICElsKB0dldFRlcm0SJC5yZWdpc3RyYXIuY2F0YWxvZy52MS5HZXRUZXJtUmVxdWVzdBolLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkdldFRlcm1SZXNwb25zZSIDkAIBEmEKCUdldENvdXJzZRImLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkdldENvdXJzZVJlcXVlc3QaJy5yZWdpc3RyYXIuY2F0YWxvZy52MS5HZXRDb3Vyc2VSZXNwb25zZSIDkAIBEmQKCkdldFNlY3Rpb24SJy5yZWdpc3RyYXIuY2F0YWxvZy52MS5HZXRTZWN0aW9uUmVxdWVzdBooLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkdldFNlY3Rpb25SZXNwb25zZSIDkAIBYgZwcm90bzM", [file_registrar_catalog_v1_catalog]);
+  fileDesc("CiJyZWdpc3RyYXIvY2F0YWxvZy92MS9zZXJ2aWNlLnByb3RvEhRyZWdpc3RyYXIuY2F0YWxvZy52MSJACglQdXRDb3VudHMSDwoHY3JlYXRlZBgBIAEoBRIPCgdjaGFuZ2VkGAIgASgFEhEKCXVuY2hhbmdlZBgDIAEoBSLeAQoPUHV0VGVybXNSZXF1ZXN0EikKBXRlcm1zGAEgAygLMhoucmVnaXN0cmFyLmNhdGFsb2cudjEuVGVybRIPCgdkcnlfcnVuGAIgASgIElYKEWV4cGVjdGVkX3ZlcnNpb25zGAMgAygLMjsucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0VGVybXNSZXF1ZXN0LkV4cGVjdGVkVmVyc2lvbnNFbnRyeRo3ChVFeHBlY3RlZFZlcnNpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASK8AQoQUHV0VGVybXNSZXNwb25zZRIvCgZjb3VudHMYASABKAsyHy5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRDb3VudHMSRgoIdmVyc2lvbnMYAiADKAsyNC5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRUZXJtc1Jlc3BvbnNlLlZlcnNpb25zRW50cnkaLwoNVmVyc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBIuYBChFQdXRDb3Vyc2VzUmVxdWVzdBItCgdjb3Vyc2VzGAEgAygLMhwucmVnaXN0cmFyLmNhdGFsb2cudjEuQ291cnNlEg8KB2RyeV9ydW4YAiABKAgSWAoRZXhwZWN0ZWRfdmVyc2lvbnMYAyADKAsyPS5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRDb3Vyc2VzUmVxdWVzdC5FeHBlY3RlZFZlcnNpb25zRW50cnkaNwoVRXhwZWN0ZWRWZXJzaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiwAEKElB1dENvdXJzZXNSZXNwb25zZRIvCgZjb3VudHMYASABKAsyHy5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRDb3VudHMSSAoIdmVyc2lvbnMYAiADKAsyNi5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRDb3Vyc2VzUmVzcG9uc2UuVmVyc2lvbnNFbnRyeRovCg1WZXJzaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEi6gEKElB1dFNlY3Rpb25zUmVxdWVzdBIvCghzZWN0aW9ucxgBIAMoCzIdLnJlZ2lzdHJhci5jYXRhbG9nLnYxLlNlY3Rpb24SDwoHZHJ5X3J1bhgCIAEoCBJZChFleHBlY3RlZF92ZXJzaW9ucxgDIAMoCzI+LnJlZ2lzdHJhci5jYXRhbG9nLnYxLlB1dFNlY3Rpb25zUmVxdWVzdC5FeHBlY3RlZFZlcnNpb25zRW50cnkaNwoVRXhwZWN0ZWRWZXJzaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiwgEKE1B1dFNlY3Rpb25zUmVzcG9uc2USLwoGY291bnRzGAEgASgLMh8ucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0Q291bnRzEkkKCHZlcnNpb25zGAIgAygLMjcucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0U2VjdGlvbnNSZXNwb25zZS5WZXJzaW9uc0VudHJ5Gi8KDVZlcnNpb25zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASIhCg5HZXRUZXJtUmVxdWVzdBIPCgd0ZXJtX2lkGAEgASgJIkwKD0dldFRlcm1SZXNwb25zZRIoCgR0ZXJtGAEgASgLMhoucmVnaXN0cmFyLmNhdGFsb2cudjEuVGVybRIPCgd2ZXJzaW9uGAIgASgDIiUKEEdldENvdXJzZVJlcXVlc3QSEQoJY291cnNlX2lkGAEgASgJIlIKEUdldENvdXJzZVJlc3BvbnNlEiwKBmNvdXJzZRgBIAEoCzIcLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkNvdXJzZRIPCgd2ZXJzaW9uGAIgASgDIicKEUdldFNlY3Rpb25SZXF1ZXN0EhIKCnNlY3Rpb25faWQYASABKAkigwEKEkdldFNlY3Rpb25SZXNwb25zZRIuCgdzZWN0aW9uGAEgASgLMh0ucmVnaXN0cmFyLmNhdGFsb2cudjEuU2VjdGlvbhIsCgZjb3Vyc2UYAiABKAsyHC5yZWdpc3RyYXIuY2F0YWxvZy52MS5Db3Vyc2USDwoHdmVyc2lvbhgDIAEoAzLlBAoOQ2F0YWxvZ1NlcnZpY2USXgoIUHV0VGVybXMSJS5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRUZXJtc1JlcXVlc3QaJi5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRUZXJtc1Jlc3BvbnNlIgOQAgISZAoKUHV0Q291cnNlcxInLnJlZ2lzdHJhci5jYXRhbG9nLnYxLlB1dENvdXJzZXNSZXF1ZXN0GigucmVnaXN0cmFyLmNhdGFsb2cudjEuUHV0Q291cnNlc1Jlc3BvbnNlIgOQAgISZwoLUHV0U2VjdGlvbnMSKC5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRTZWN0aW9uc1JlcXVlc3QaKS5yZWdpc3RyYXIuY2F0YWxvZy52MS5QdXRTZWN0aW9uc1Jlc3BvbnNlIgOQAgISWwoHR2V0VGVybRIkLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkdldFRlcm1SZXF1ZXN0GiUucmVnaXN0cmFyLmNhdGFsb2cudjEuR2V0VGVybVJlc3BvbnNlIgOQAgESYQoJR2V0Q291cnNlEiYucmVnaXN0cmFyLmNhdGFsb2cudjEuR2V0Q291cnNlUmVxdWVzdBonLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkdldENvdXJzZVJlc3BvbnNlIgOQAgESZAoKR2V0U2VjdGlvbhInLnJlZ2lzdHJhci5jYXRhbG9nLnYxLkdldFNlY3Rpb25SZXF1ZXN0GigucmVnaXN0cmFyLmNhdGFsb2cudjEuR2V0U2VjdGlvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_registrar_catalog_v1_catalog]);
 
 /**
  * What a Put did, or with dry_run would do.
@@ -56,6 +56,13 @@ export type PutTermsRequest = Message<"registrar.catalog.v1.PutTermsRequest"> & 
    * @generated from field: bool dry_run = 2;
    */
   dryRun: boolean;
+
+  /**
+   * By id; an id that is not among those put is malformed.
+   *
+   * @generated from field: map<string, int64> expected_versions = 3;
+   */
+  expectedVersions: { [key: string]: bigint };
 };
 
 /**
@@ -73,6 +80,13 @@ export type PutTermsResponse = Message<"registrar.catalog.v1.PutTermsResponse"> 
    * @generated from field: registrar.catalog.v1.PutCounts counts = 1;
    */
   counts?: PutCounts | undefined;
+
+  /**
+   * By id, of all that were put, changed or not; none with dry_run.
+   *
+   * @generated from field: map<string, int64> versions = 2;
+   */
+  versions: { [key: string]: bigint };
 };
 
 /**
@@ -95,6 +109,13 @@ export type PutCoursesRequest = Message<"registrar.catalog.v1.PutCoursesRequest"
    * @generated from field: bool dry_run = 2;
    */
   dryRun: boolean;
+
+  /**
+   * By id; an id that is not among those put is malformed.
+   *
+   * @generated from field: map<string, int64> expected_versions = 3;
+   */
+  expectedVersions: { [key: string]: bigint };
 };
 
 /**
@@ -112,6 +133,13 @@ export type PutCoursesResponse = Message<"registrar.catalog.v1.PutCoursesRespons
    * @generated from field: registrar.catalog.v1.PutCounts counts = 1;
    */
   counts?: PutCounts | undefined;
+
+  /**
+   * By id, of all that were put, changed or not; none with dry_run.
+   *
+   * @generated from field: map<string, int64> versions = 2;
+   */
+  versions: { [key: string]: bigint };
 };
 
 /**
@@ -136,6 +164,13 @@ export type PutSectionsRequest = Message<"registrar.catalog.v1.PutSectionsReques
    * @generated from field: bool dry_run = 2;
    */
   dryRun: boolean;
+
+  /**
+   * By id; an id that is not among those put is malformed.
+   *
+   * @generated from field: map<string, int64> expected_versions = 3;
+   */
+  expectedVersions: { [key: string]: bigint };
 };
 
 /**
@@ -153,6 +188,13 @@ export type PutSectionsResponse = Message<"registrar.catalog.v1.PutSectionsRespo
    * @generated from field: registrar.catalog.v1.PutCounts counts = 1;
    */
   counts?: PutCounts | undefined;
+
+  /**
+   * By id, of all that were put, changed or not; none with dry_run.
+   *
+   * @generated from field: map<string, int64> versions = 2;
+   */
+  versions: { [key: string]: bigint };
 };
 
 /**
@@ -187,6 +229,11 @@ export type GetTermResponse = Message<"registrar.catalog.v1.GetTermResponse"> & 
    * @generated from field: registrar.catalog.v1.Term term = 1;
    */
   term?: Term | undefined;
+
+  /**
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
 };
 
 /**
@@ -221,6 +268,11 @@ export type GetCourseResponse = Message<"registrar.catalog.v1.GetCourseResponse"
    * @generated from field: registrar.catalog.v1.Course course = 1;
    */
   course?: Course | undefined;
+
+  /**
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
 };
 
 /**
@@ -260,6 +312,13 @@ export type GetSectionResponse = Message<"registrar.catalog.v1.GetSectionRespons
    * @generated from field: registrar.catalog.v1.Course course = 2;
    */
   course?: Course | undefined;
+
+  /**
+   * Grows with every change of the section, and of its course.
+   *
+   * @generated from field: int64 version = 3;
+   */
+  version: bigint;
 };
 
 /**
@@ -272,6 +331,10 @@ export const GetSectionResponseSchema: GenMessage<GetSectionResponse> = /*@__PUR
 /**
  * Terms, courses and sections: what can be registered for. The Put calls are for staff and system only; they take up to 500
  * at a time, are all or nothing, and change (and tell of) only what differs. The Get calls are for every account.
+ *
+ * A Put may name, by id, the version that a noun must still have, so that nobody's change is overwritten: it fails with ABORTED
+ * where that has another one, and with ALREADY_EXISTS where 0 says that it must be new. What is already as it is put has nothing
+ * to change and passes, so that a call may be repeated.
  *
  * @generated from service registrar.catalog.v1.CatalogService
  */
@@ -293,7 +356,8 @@ export const CatalogService: GenService<{
     output: typeof PutCoursesResponseSchema;
   },
   /**
-   * PutSections fails with FAILED_PRECONDITION (unknown-term, unknown-course) where a section names one that does not exist.
+   * PutSections fails with FAILED_PRECONDITION (unknown-term, unknown-course) where a section names one that does not exist, and
+   * (section-cancelled) where it would open one again that was cancelled.
    *
    * @generated from rpc registrar.catalog.v1.CatalogService.PutSections
    */
