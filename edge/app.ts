@@ -7,7 +7,9 @@ import { answerProblems } from './problems.ts';
 import { readQueryValues } from './query-values.ts';
 import { limitRates } from './rate-limit.ts';
 import { accountRoutes } from './routes/accounts.ts';
+import { calendarRoutes } from './routes/calendar.ts';
 import { catalogRoutes } from './routes/catalog.ts';
+import { catalogChangeRoutes } from './routes/catalog-changes.ts';
 import { materialRoutes } from './routes/materials.ts';
 import { meRoutes } from './routes/me.ts';
 import { registrationRoutes } from './routes/registrations.ts';
@@ -30,7 +32,9 @@ const routes = [
   sessionRoutes,
   accountRoutes,
   meRoutes,
+  calendarRoutes,
   catalogRoutes,
+  catalogChangeRoutes,
   seatRoutes,
   registrationRoutes,
   waitlistRoutes,

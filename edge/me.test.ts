@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BillingService } from '#proto/billing/v1/service';
+import { Day } from '#proto/catalog/v1/catalog';
 import { EnrollmentService } from '#proto/enrollment/v1/service';
-import { type Person, type PlatformUnderTest, publishSections, startEdge, startPlatform } from './platform.testing.ts';
+import { IdentityService } from '#proto/identity/v1/service';
+import {
+  type Person,
+  type PlatformUnderTest,
+  publishSections,
+  putAccount,
+  startEdge,
+  startPlatform,
+} from './platform.testing.ts';
 
 const DEMO_CARD = 'tok_ok';
 
@@ -12,7 +21,8 @@ let termId: string;
 
 beforeAll(async () => {
   platform = await startPlatform({ PAYMENT_METHOD_DEFAULT: DEMO_CARD });
-  [sectionId = ''] = await publishSections(platform, [{}]);
+  const meetings = [{ kind: 'lecture', days: [Day.MONDAY], startsAt: '10:00', endsAt: '10:50', room: 'Hall 1' }];
+  [sectionId = ''] = await publishSections(platform, [{ meetings }]);
   termId = String(sectionId.split('-')[0]);
   const refunds = [{ until: '2099-12-31', percent: 100 }];
   const rate = { termId, perCredit: { amount: 10_000n, currency: 'USD' }, refunds, timeZone: 'America/Los_Angeles' };
@@ -99,6 +109,64 @@ test('one student’s account and schedule show nothing of another’s', async (
   expect((await platform.ask({ url: '/v1/me/schedule', as: ben })).json()).toMatchObject({ items: [], credits: 0 });
 });
 
+async function newStudent(): Promise<Person> {
+  const as: Person = { id: `student-${randomUUID()}`, roles: ['student'] };
+  await putAccount(platform, as.id, ...as.roles);
+  return as;
+}
+
+async function createKey(as: Person): Promise<{ key: string; url: string }> {
+  const answer = await platform.ask({ method: 'POST', url: '/v1/me/schedule/key', as });
+  expect(answer.statusCode).toBe(201);
+  return answer.json();
+}
+
+test('a student subscribes to the schedule with a key, and nobody logs in to read it', async () => {
+  const as = await newStudent();
+  const payload = { adds: [{ sectionId }] };
+  const put = await platform.ask({ method: 'PUT', url: `/v1/registrations/${randomUUID()}`, payload, as });
+  const { key, url } = await createKey(as);
+
+  const headers = { 'consistency-token': String(put.headers['consistency-token']) };
+  const feed = await platform.ask({ url, headers });
+
+  expect(url).toBe(`/v1/me/schedule.ics?key=${key}`);
+  expect(feed.statusCode).toBe(200);
+  expect(feed.headers).toMatchObject({
+    'content-type': 'text/calendar; charset=utf-8',
+    'cache-control': 'private, no-cache',
+  });
+  expect(feed.body).toContain('SUMMARY:CSE 101 lecture\r\n');
+  expect(feed.body).toMatch(/DTSTART;TZID=America\/Los_Angeles:20260921T100000\r\n/);
+  expect(feed.body.split('BEGIN:VEVENT')).toHaveLength(2);
+});
+
+test('a key that was revoked or replaced, and one that nobody has, open nothing', async () => {
+  const as = await newStudent();
+  const first = await createKey(as);
+  const second = await createKey(as);
+  const statusOf = async (url: string) => (await platform.ask({ url })).statusCode;
+
+  expect([await statusOf(first.url), await statusOf(second.url)]).toEqual([404, 200]);
+  for (const _twice of [1, 2])
+    expect((await platform.ask({ method: 'DELETE', url: '/v1/me/schedule/key', as })).statusCode).toBe(204);
+  expect(await statusOf(second.url)).toBe(404);
+  expect(await statusOf('/v1/me/schedule.ics?key=nobody')).toBe(404);
+  expect(await statusOf('/v1/me/schedule.ics?key=a%20b')).toBe(400);
+  expect(await statusOf('/v1/me/schedule.ics')).toBe(400);
+});
+
+test('a key is worth no more than its student’s role, and only students have one', async () => {
+  const as = await newStudent();
+  const { url } = await createKey(as);
+  await platform.clients.of(IdentityService, 'identity').revokeRole({ accountId: as.id, role: 'student' });
+
+  expect((await platform.ask({ url })).statusCode).toBe(404);
+  const staff: Person = { id: 'registrar', roles: ['staff'] };
+  expect((await platform.ask({ method: 'POST', url: '/v1/me/schedule/key', as: staff })).statusCode).toBe(403);
+  expect((await platform.ask({ method: 'POST', url: '/v1/me/schedule/key' })).statusCode).toBe(401);
+});
+
 test('with billing away the account is still shown, and registering goes on', async () => {
   await platform.services.get('billing')?.stop();
   platform.services.delete('billing');
@@ -110,4 +178,17 @@ test('with billing away the account is still shown, and registering goes on', as
 
   expect(account.statusCode).toBe(200);
   expect(put.statusCode).toBe(202);
+});
+
+test('with identity away the calendar feed says so, and the schedule is still shown', async () => {
+  const as = await newStudent();
+  const { url } = await createKey(as);
+  await platform.services.get('identity')?.stop();
+  platform.services.delete('identity');
+
+  const feed = await platform.ask({ url });
+
+  expect(feed.statusCode).toBe(503);
+  expect(feed.json()).toMatchObject({ code: 'identity-unavailable' });
+  expect((await platform.ask({ url: '/v1/me/schedule', as })).statusCode).toBe(200);
 });

@@ -6,9 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { IdentityService } from '#proto/identity/v1/service';
 import { AccountEntryView, balanceOf } from '#views/account';
-import { EnrollmentView, LIVE_OUTCOMES } from '#views/enrollment';
 import type { AsOf } from '#views/reader';
-import { SectionView } from '#views/section';
 import { TermView } from '#views/term';
 import { accountOf } from '../account.ts';
 import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
@@ -18,16 +16,15 @@ import { CURRENCY_DEFAULT } from '../money.ts';
 import { decodeInstantCursor, isText, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
 import { isViewAway, readViews } from '../read-views.ts';
+import { scheduleOf } from '../schedule.ts';
 import { answers, closed, Id, PAGE_DEFAULT, pageQuery, readHeaders, ref } from '../schema/elements.ts';
 import { Me, Schedule, StudentAccount } from '../schema/me.ts';
-import { sectionOf } from '../section.ts';
 
 const tags = ['me'];
 const student = { access: ['student'] } as const;
 const headers = readHeaders;
 
 type MeAnswer = Static<typeof Me>;
-type ScheduleAnswer = Static<typeof Schedule>;
 
 export const meRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients, views }) => {
   const identity = clients.of(IdentityService, 'identity');
@@ -109,40 +106,6 @@ export const meRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clie
     },
   );
 };
-
-async function scheduleOf(em: EntityManager, asOf: AsOf, studentId: string, term?: string): Promise<ScheduleAnswer> {
-  const live = await em.find(EnrollmentView, {
-    studentId,
-    outcome: { $in: [...LIVE_OUTCOMES] },
-    ...(term !== undefined && { termId: term }),
-  });
-  const found = await em.find(
-    SectionView,
-    { id: { $in: live.map(({ sectionId }) => sectionId) } },
-    { orderBy: { sortKey: 'asc' } },
-  );
-  const bySection = new Map(live.map((enrollment) => [enrollment.sectionId, enrollment]));
-  const items = found.flatMap((section) => {
-    const enrollment = bySection.get(section.id);
-    return enrollment ? [{ ...entryOfSchedule(enrollment), section: sectionOf(section, asOf) }] : [];
-  });
-  return { items, credits: creditsOf(items), asOf: asOf('enrollment')?.toISOString() ?? null };
-}
-
-function entryOfSchedule({ registrationId, outcome, waitlistPosition }: EnrollmentView) {
-  return {
-    registrationId,
-    outcome: outcome as ScheduleAnswer['items'][number]['outcome'], // the query wants live ones
-    ...(waitlistPosition != null && { waitlistPosition }),
-  };
-}
-
-/** A place on a waitlist costs no credits. */
-function creditsOf(items: ScheduleAnswer['items']): number {
-  return items
-    .filter(({ outcome }) => outcome !== 'waitlisted')
-    .reduce((sum, { section }) => sum + section.course.credits, 0);
-}
 
 /** In the current term; null where there is none. */
 async function standingOf(em: EntityManager, asOf: AsOf, studentId: string): Promise<MeAnswer['standing']> {

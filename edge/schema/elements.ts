@@ -7,6 +7,7 @@ export const PAGE_DEFAULT = 20;
 const PAGE_MAX = 100;
 const ID_LENGTH_MAX = 100;
 const CURSOR_LENGTH_MAX = 500;
+const PRICE_MAX = 100_000_00;
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /** A schema by its name, so that the document has named components. Register it with `app.addSchema` (schema/all.ts). */
@@ -44,13 +45,20 @@ export const Id = line({ minLength: 1, maxLength: ID_LENGTH_MAX });
 /** The format alone would take `urn:uuid:` before it, too. */
 export const Uuid = Type.String({ format: 'uuid', pattern: '^[0-9a-fA-F-]{36}$' });
 export const Instant = Type.String({ format: 'date-time', description: 'RFC 3339, UTC' });
-export const TimeOfDay = Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$', description: 'local, HH:MM' });
+export const TIME_PATTERN = '^([01]\\d|2[0-3]):[0-5]\\d$';
+export const TimeOfDay = Type.String({ pattern: TIME_PATTERN, description: 'local, HH:MM' });
 export const CurrencyCode = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217' });
 
 export const Money = Type.Object(
   { amount: Type.Integer({ description: 'in minor units (cents)' }), currency: CurrencyCode },
   { $id: 'Money', additionalProperties: false },
 );
+
+/** What something is to cost, as a request says it. */
+export const Price = closed({
+  amount: Type.Integer({ minimum: 0, maximum: PRICE_MAX, description: 'in minor units (cents)' }),
+  currency: CurrencyCode,
+});
 
 const Field = Type.Object({ path: Type.String(), message: Type.String() }, { $id: 'Field' });
 
@@ -115,6 +123,11 @@ export const createHeaders = Type.Object({
   ),
 });
 
+/** The header of a PATCH of what has versions. */
+export const changeHeaders = Type.Object({
+  'if-match': Type.Optional(Type.String({ description: 'the `ETag` that was read' })),
+});
+
 const problems: Record<number, string> = {
   400: 'malformed: `fields` says where',
   401: 'not logged in',
@@ -149,7 +162,12 @@ export function eventStream(description: string) {
   return { description, content: { 'text/event-stream': { schema: Type.Unsafe<Readable>({ type: 'string' }) } } };
 }
 
-/** Whether a response of a route has its media type beside it: not JSON to be serialized, but a problem or a stream. */
+/** An answer that is text of its own kind. */
+export function textOf(mediaType: string, description: string) {
+  return { description, content: { [mediaType]: { schema: Type.String() } } };
+}
+
+/** Whether a response of a route has its media type beside it: not JSON to be serialized, but a problem, a text or a stream. */
 export function isOnlyDescribed(response: unknown): boolean {
   return typeof response === 'object' && response !== null && 'content' in response;
 }

@@ -51,6 +51,14 @@ export const Schedule = Type.Object(
   { $id: 'Schedule' },
 );
 
+export const CalendarKey = Type.Object(
+  {
+    key: Type.String({ description: 'shown this once; who knows it reads the calendar' }),
+    url: Type.String({ description: 'where a calendar program subscribes, from the root of this server' }),
+  },
+  { $id: 'CalendarKey' },
+);
+
 const AccountEntry = Type.Object(
   {
     id: Id,
@@ -74,4 +82,4 @@ export const StudentAccount = Type.Object(
   { $id: 'StudentAccount' },
 );
 
-export const meSchemas = [Standing, Me, ScheduleEntry, Schedule, AccountEntry, StudentAccount];
+export const meSchemas = [Standing, Me, ScheduleEntry, Schedule, CalendarKey, AccountEntry, StudentAccount];
