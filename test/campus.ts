@@ -93,6 +93,14 @@ export class Campus {
     return id;
   }
 
+  /** As staff do. */
+  async cancelSection(sectionId: string): Promise<void> {
+    const catalog = this.clients.of(CatalogService, 'catalog');
+    const { section } = await catalog.getSection({ sectionId });
+    if (!section) throw new Error('no section was answered');
+    await catalog.putSections({ sections: [{ ...section, status: SectionStatus.CANCELLED }] });
+  }
+
   /** Puts a material on the shelf and waits until billing knows its price of 40.00. */
   async material({ stock = 10 } = {}): Promise<string> {
     const materialId = `book-${randomUUID().slice(0, 8)}`;

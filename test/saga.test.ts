@@ -6,7 +6,7 @@ import { Outcome, RegistrationStatus as Status } from '#proto/enrollment/v1/regi
 import type { Activities } from '../workflows/worker/activities.ts';
 import { type Campus, startCampus } from './campus.ts';
 import { type Gate, Gates } from './gates.ts';
-import { traces } from './traces.ts';
+import { NOTHING, traces } from './traces.ts';
 
 const IN_FLIGHT_MAX = 2;
 
@@ -83,9 +83,13 @@ test('a provider that times out although it charged is asked again, and charges 
 });
 
 test('a cancelled registration ends undone, whatever it had reached', async () => {
-  const { id } = await campus.register('emil', [await campus.section()], { card: 'tok_slow' });
+  const id = randomUUID();
+  const charging = gates.before(id, 'chargeTuition');
+  await campus.register('emil', [await campus.section()], { id, card: 'tok_slow' });
+  await charging.reached;
 
   await campus.asStudent('emil', (client) => client.cancelRegistration({ registrationId: id }));
+  charging.open();
   const settled = await campus.settled(id);
 
   expect(settled).toMatchObject({ status: Status.CANCELLED, reason: 'cancelled' });
@@ -133,6 +137,25 @@ test('a drop gives back the seat, the copies, and what the schedule says', async
   });
 });
 
+test('a section that is cancelled drops who is in it and who is on the way, and pays everything back', async () => {
+  const section = await campus.section({ materials: [await campus.material()] });
+  const [inside, onTheWay] = [randomUUID(), randomUUID()];
+  await campus.register('hanna', [section], { id: inside, buy: true });
+  await campus.settled(inside);
+  const charging = gates.before(onTheWay, 'chargeTuition');
+  await campus.register('ivo', [section], { id: onTheWay, buy: true });
+  await charging.reached;
+
+  await campus.cancelSection(section);
+  const isGone = async (id: string) => JSON.stringify(await traces(campus, id)) === JSON.stringify(NOTHING);
+  await eventually(() => isGone(inside), { what: 'everything given back to who was inside' });
+  expect(await traces(campus, onTheWay)).toMatchObject({ seats: 1 });
+
+  charging.open();
+  expect((await campus.settled(onTheWay)).status).toBe(Status.COMPLETED);
+  await eventually(() => isGone(onTheWay), { what: 'everything given back to who was on the way' });
+});
+
 test('operators find a saga by student, section and outcome, and read whose it is and which steps it took', async () => {
   const sections = [await campus.section(), await campus.section({ materials: [await campus.material()] })];
   const { id } = await campus.register('gita', sections, { buy: true });
@@ -162,6 +185,8 @@ test('however many register at once, no more sagas are open than may be, and all
     waiting.set(id, gates.before(id, 'reserveSeats'));
   }
   await Promise.all([...waiting.keys()].map((id) => campus.register(`student-${id}`, [section], { id })));
+
+  await eventually(() => open.size === IN_FLIGHT_MAX, { what: 'as many sagas as may be open' });
 
   // While each of them is carried to its end, all others have every chance to begin.
   while (waiting.size > 0) {

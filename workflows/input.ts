@@ -9,6 +9,8 @@ export interface SagaItem {
   materials: { materialId: string; quantity: number }[];
   /** Of a drop: the registration that had enrolled the student. */
   enrolledBy: string;
+  /** Of a drop: the section was cancelled, so all of it is paid back. */
+  sectionCancelled: boolean;
 }
 
 export interface EnrollInput {

@@ -30,7 +30,7 @@ export const reasons = {
   'material-reserved': 'students wait for copies of the material',
   'unknown-course': 'a section names a course that does not exist',
   'unknown-term': 'a section names a term that does not exist',
-  'section-cancelled': 'a section that was cancelled is not opened again',
+  'section-cancelled': 'the section was cancelled: it does not open again, and who was in it is dropped and paid back',
 };
 
 export const Reason = Type.Unsafe<string>({

@@ -88,6 +88,16 @@ test('materials that stay with the student stay paid, whatever a repeat says', a
   expect(await refundedOf(request)).toBe(firstAtHalf - firstMaterials);
 });
 
+test('a section that was cancelled is paid back in full, however late', async () => {
+  const request = await charged();
+  const drop = dropOf(request, tooLate, 'FA26-1');
+  const sections = drop.sections.map((section) => ({ ...section, sectionCancelled: true }));
+
+  await billing.system.refundDrop({ ...drop, sections });
+
+  expect(await refundedOf(request)).toBe(120_004n + 2_500n + 9_998n);
+});
+
 test('a drop that gives nothing back is told of, and asks the provider for nothing', async () => {
   const request = await charged();
   const drop = dropOf(request, tooLate, 'FA26-2');

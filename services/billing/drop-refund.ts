@@ -37,7 +37,7 @@ const DropRefundEntity = defineEntity({
 export class DropRefund extends DropRefundEntity.class {}
 DropRefundEntity.setClass(DropRefund);
 
-/** Gives back what the term's schedule says for the dropped sections. @throws GatewayUnavailable */
+/** Gives back what the term's schedule says for the dropped sections, and everything for those that were cancelled. @throws GatewayUnavailable */
 export async function refundDrop(
   { change, gateway }: Pick<Till, 'change' | 'gateway'>,
   request: RefundDropRequest,
@@ -85,13 +85,13 @@ async function requestRefund(
   em: EntityManager,
   { charge, dropped, dropId, droppedAt }: { charge: Charge; dropped: DroppedSection; dropId: string; droppedAt: Date },
 ): Promise<void> {
-  const { sectionId, keepsMaterials } = dropped;
+  const { sectionId, keepsMaterials, sectionCancelled } = dropped;
   const { registrationId: chargeId, termId } = charge;
   const line = await em.findOne(ChargeLine, { registrationId: chargeId, sectionId });
   const known = await em.findOne(DropRefund, { chargeId, sectionId });
   if (!line || known) return;
   const rate = await em.findOneOrFail(TuitionRate, termId);
-  const percent = rate.percentAt(droppedAt);
+  const percent = sectionCancelled ? 100 : rate.percentAt(droppedAt);
   const share = dropShare(line, percent, keepsMaterials);
   em.create(DropRefund, { chargeId, sectionId, dropId, percent, ...share, status: 'requested' });
 }

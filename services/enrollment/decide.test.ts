@@ -108,6 +108,17 @@ describe('drops', () => {
     expect(decision).toMatchObject({ status: Status.PENDING, items: [{ outcome: DROPPED, enrolledBy: 'earlier' }] });
   });
 
+  test('of a section that was cancelled say so, since all of it is paid back', () => {
+    const cancelled = sectionOf('A', { taken: 1, status: SectionStatus.CANCELLED });
+    const snapshot = snapshotOf([cancelled, sectionOf('B', { taken: 1, status: SectionStatus.CLOSED })], {
+      anna: { A: ENROLLED, B: ENROLLED },
+    });
+    expect(decide(snapshot, requestOf('anna', { drops: ['A', 'B'] }), NOW).items).toMatchObject([
+      { outcome: DROPPED, sectionCancelled: true, reason: 'section-cancelled', enrolledBy: 'earlier' },
+      { outcome: DROPPED, sectionCancelled: false, reason: '' },
+    ]);
+  });
+
   test('of a place on a waitlist end at once, since nothing was paid', () => {
     const snapshot = snapshotOf(sections, { anna: { A: WAITLISTED } });
     const decision = decide(snapshot, requestOf('anna', { drops: ['A'] }), NOW);

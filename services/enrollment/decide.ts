@@ -13,7 +13,16 @@ import {
 } from '#proto/enrollment/v1/registration';
 import type { RegisterRequest } from '#proto/enrollment/v1/service';
 import { firstRefusal, type Place, type RefusedBy, refused } from './rules.ts';
-import { hasSeat, type Section } from './section.ts';
+import { hasSeat, isCancelled, type Section } from './section.ts';
+
+const SECTION_CANCELLED = {
+  ...refused(
+    'section-cancelled',
+    'This section was cancelled.',
+    'Choose another one; what this one cost is paid back.',
+  ),
+  sectionCancelled: true,
+};
 
 /** Everything the rules may look at, as it is in the database at this moment. */
 export interface Snapshot {
@@ -55,7 +64,9 @@ export function decideAll(snapshot: Snapshot, requests: readonly RegisterRequest
 /** Decides one request. Adds count what the drops of the same request give back to the student. */
 export function decide(snapshot: Snapshot, request: RegisterRequest, now: Date): Decision {
   const own = snapshot.places.get(request.studentId) ?? new Map<string, Place>();
-  const drops = request.drops.map((sectionId) => decideDrop(own.get(sectionId), sectionId));
+  const drops = request.drops.map((sectionId) =>
+    decideDrop(own.get(sectionId), sectionId, snapshot.sections.get(sectionId)),
+  );
   const dropped = new Set(drops.filter(isGranted).map(({ sectionId }) => sectionId));
   const places = [...own.values()].filter(({ facts }) => !dropped.has(facts.id));
 
@@ -92,7 +103,7 @@ function decideAdd(section: Section, places: readonly Place[], orWaitlist: boole
   });
 }
 
-function decideDrop(place: Place | undefined, sectionId: string): Item {
+function decideDrop(place: Place | undefined, sectionId: string, section: Section | undefined): Item {
   if (!place) return refusedItem(sectionId, Action.DROP, refused('not-enrolled', 'You are not in this section.'));
   if (place.outcome === Outcome.RESERVED) {
     const sentence = 'Your seat in this section is reserved, and not enrolled yet.';
@@ -106,7 +117,8 @@ function decideDrop(place: Place | undefined, sectionId: string): Item {
   // Who only waited has paid nothing: there is nobody to settle with.
   const enrolledBy = place.outcome === Outcome.ENROLLED ? place.registrationId : '';
   const facts = { termId, courseId, credits, ...(fee && { fee }), enrolledBy };
-  return create(ItemSchema, { sectionId, action: Action.DROP, outcome: Outcome.DROPPED, ...facts });
+  const cancelled = section && isCancelled(section) ? SECTION_CANCELLED : undefined;
+  return create(ItemSchema, { sectionId, action: Action.DROP, outcome: Outcome.DROPPED, ...facts, ...cancelled });
 }
 
 /** One add refused refuses them all. */

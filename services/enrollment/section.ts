@@ -39,6 +39,10 @@ export function isOpen(section: Section): boolean {
   return section.status === SectionStatus.OPEN;
 }
 
+export function isCancelled(section: Section): boolean {
+  return section.status === SectionStatus.CANCELLED;
+}
+
 /** A free seat goes to nobody new while others wait for it, nor beyond what the catalog wants by now. */
 export function hasSeat({ facts, capacity, overLimit, taken, waitlisted }: Section): boolean {
   return taken < Math.min(capacity, facts.capacity) + overLimit && waitlisted === 0;

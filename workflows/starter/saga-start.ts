@@ -43,7 +43,8 @@ function describe(verb: string, registrationId: string, studentId: string, items
   return { registrationId, studentId, sectionIds, summary: `${studentId} ${verb} ${what}` };
 }
 
-function sagaItemOf({ sectionId, termId, courseId, credits, fee, materials, enrolledBy }: Item): SagaItem {
+function sagaItemOf(item: Item): SagaItem {
+  const { sectionId, termId, courseId, credits, fee, materials, enrolledBy, sectionCancelled } = item;
   return {
     sectionId,
     termId,
@@ -52,5 +53,6 @@ function sagaItemOf({ sectionId, termId, courseId, credits, fee, materials, enro
     fee: fee ? { amount: Number(fee.amount), currency: fee.currency } : null,
     materials: materials.map(({ materialId, quantity }) => ({ materialId, quantity })),
     enrolledBy,
+    sectionCancelled,
   };
 }

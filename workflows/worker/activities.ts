@@ -95,9 +95,9 @@ export function createActivities(clients: Clients) {
     },
 
     refundDrop: ({ registrationId, studentId, items, droppedAt }: DropInput, keptSectionIds: string[]) => {
-      const sections = droppedSectionsOf(items).map((section) => ({
-        ...section,
-        keepsMaterials: keptSectionIds.includes(section.sectionId),
+      const sections = items.map(({ sectionId, enrolledBy, sectionCancelled }) => ({
+        ...{ sectionId, enrolledBy, sectionCancelled },
+        keepsMaterials: keptSectionIds.includes(sectionId),
       }));
       return call(
         (options) =>
