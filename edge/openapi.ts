@@ -25,7 +25,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         { name: 'sessions', description: 'log in and out' },
         { name: 'accounts', description: 'people' },
         { name: 'me', description: 'what is yours' },
-        { name: 'catalog', description: 'what there is to take; public' },
+        { name: 'catalog', description: 'what there is to take; public to read' },
         { name: 'registrations', description: 'take and give back seats' },
         { name: 'materials', description: 'the bookstore' },
         { name: 'sagas', description: 'what needs an operator' },

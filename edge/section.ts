@@ -28,7 +28,14 @@ export function sectionOf(view: SectionView, asOf: AsOf): SectionAnswer {
   };
 }
 
-function meetingOf({ kind, days, date, startsAt, endsAt, room }: MeetingView): SectionAnswer['meetings'][number] {
+export function meetingOf({
+  kind,
+  days,
+  date,
+  startsAt,
+  endsAt,
+  room,
+}: MeetingView): SectionAnswer['meetings'][number] {
   return {
     kind,
     days: days as SectionAnswer['meetings'][number]['days'], // words of the proto's enum

@@ -11,7 +11,7 @@ import type { EdgeParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
 import { readViews } from '../read-views.ts';
 import { answers, closed, Id, line, PAGE_DEFAULT, pageQuery, readHeaders, ref, TimeOfDay } from '../schema/elements.ts';
-import { Course, CoursePage, Section, SectionPage, type Term, TermPage } from '../schema/section.ts';
+import { Course, CoursePage, Section, SectionPage, Term, TermPage } from '../schema/section.ts';
 import { sectionOf } from '../section.ts';
 
 const SEARCH_LENGTH_MAX = 100;
@@ -59,6 +59,26 @@ export const catalogRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, {
         em.find(TermView, { id: { $gt: after } }, { orderBy: { id: 'asc' }, limit: limit + 1 }),
       );
       return pageFrom(rows, limit, { item: termOf, key: ({ id }) => [id] });
+    },
+  );
+
+  app.get(
+    '/v1/terms/:id',
+    {
+      config,
+      schema: {
+        tags,
+        operationId: 'getTerm',
+        summary: 'One term',
+        headers,
+        params,
+        response: answers({ 200: ref(Term) }, 404),
+      },
+    },
+    async (request) => {
+      const term = await readViews(request, views, (em) => em.findOne(TermView, request.params.id));
+      if (!term) throw notFound('such term');
+      return termOf(term);
     },
   );
 

@@ -1,18 +1,27 @@
 /** The bookstore's products: everybody with an account reads, staff write. */
 import { randomUUID } from 'node:crypto';
-import { Code, ConnectError } from '@connectrpc/connect';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { Material as MaterialMessage } from '#proto/bookstore/v1/material';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
-import { entityTag, versionOf } from '../entity-tag.ts';
+import { changedMeanwhile, entityTag, isAborted, versionOf } from '../entity-tag.ts';
 import { idempotencyKeyOf, idOfKey } from '../idempotency-key.ts';
 import { fromMoney, toMoney } from '../money.ts';
 import { decodeCursor, isText, pageFrom } from '../page.ts';
 import type { EdgeParts } from '../parts.ts';
-import { notFound, Problem } from '../problem.ts';
-import { answers, closed, createHeaders, empty, Id, PAGE_DEFAULT, pageQuery, ref } from '../schema/elements.ts';
+import { notFound } from '../problem.ts';
+import {
+  answers,
+  changeHeaders,
+  closed,
+  createHeaders,
+  empty,
+  Id,
+  PAGE_DEFAULT,
+  pageQuery,
+  ref,
+} from '../schema/elements.ts';
 import { Material, MaterialChange, MaterialPage, NewMaterial } from '../schema/material.ts';
 
 const tags = ['materials'];
@@ -104,7 +113,7 @@ export const materialRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, 
         operationId: 'changeMaterial',
         summary: 'Change what is given',
         params,
-        headers: Type.Object({ 'if-match': Type.Optional(Type.String({ description: 'the `ETag` that was read' })) }),
+        headers: changeHeaders,
         body: ref(MaterialChange),
         response: answers({ 200: ref(Material) }, 401, 403, 404, 412, 422),
       },
@@ -151,14 +160,4 @@ export const materialRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, 
 
 function materialOf({ id, name, price, stock, reserved, issued }: MaterialMessage): Static<typeof Material> {
   return { id, name, price: toMoney(present('bookstore', price)), stock, reserved, issued };
-}
-
-function isAborted(error: unknown): boolean {
-  return error instanceof ConnectError && error.code === Code.Aborted;
-}
-
-function changedMeanwhile(): Problem {
-  return new Problem(412, 'changed-meanwhile', 'It is not the version that If-Match names.', {
-    remedy: 'Read it again, then change it.',
-  });
 }

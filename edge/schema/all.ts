@@ -1,3 +1,4 @@
+import { catalogChangeSchemas } from './catalog-change.ts';
 import { commonSchemas } from './elements.ts';
 import { materialSchemas } from './material.ts';
 import { meSchemas } from './me.ts';
@@ -12,6 +13,7 @@ export const allSchemas = [
   ...commonSchemas,
   ...sessionSchemas,
   ...sectionSchemas,
+  ...catalogChangeSchemas,
   ...registrationSchemas,
   ...meSchemas,
   ...materialSchemas,

@@ -1,15 +1,10 @@
 import { Type } from 'typebox';
-import { closed, Id, line, Money, pageOf, ref } from './elements.ts';
+import { closed, Id, line, Money, Price, pageOf, ref } from './elements.ts';
 
 const NAME_LENGTH_MAX = 200;
-const PRICE_MAX = 100_000_00;
 const STOCK_MAX = 1_000_000;
 
 const Name = line({ minLength: 1, maxLength: NAME_LENGTH_MAX });
-const Price = closed({
-  amount: Type.Integer({ minimum: 0, maximum: PRICE_MAX, description: 'in minor units (cents)' }),
-  currency: Type.String({ pattern: '^[A-Z]{3}$' }),
-});
 const Stock = Type.Integer({ minimum: 0, maximum: STOCK_MAX, description: 'on the shelf, not set aside' });
 
 export const Material = Type.Object(

@@ -25,10 +25,12 @@ export const Course = Type.Object(
   { $id: 'Course' },
 );
 
-const Meeting = Type.Object(
+export const dayWords = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
+
+export const Meeting = Type.Object(
   {
     kind: Type.String({ description: 'lecture, discussion, lab, final, …' }),
-    days: Type.Array(word(['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'])),
+    days: Type.Array(word(dayWords)),
     date: Type.Optional(Type.String({ description: 'of a meeting that takes place once' })),
     startsAt: textOrNull('local, HH:MM; null where it is yet to be arranged'),
     endsAt: textOrNull('local, HH:MM; null where it is yet to be arranged'),
@@ -37,11 +39,19 @@ const Meeting = Type.Object(
   { $id: 'Meeting' },
 );
 
+/** What a section says of its course. */
+export const SectionCourse = Type.Object({
+  id: Id,
+  code: Type.String(),
+  title: Type.String(),
+  credits: Type.Integer(),
+});
+
 export const Section = Type.Object(
   {
     id: Id,
     term: Type.String(),
-    course: Type.Object({ id: Id, code: Type.String(), title: Type.String(), credits: Type.Integer() }),
+    course: SectionCourse,
     code: Type.String(),
     instructors: Type.Array(Type.String()),
     meetings: Type.Array(ref(Meeting)),
