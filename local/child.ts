@@ -31,8 +31,8 @@ export interface Child {
   logStart: number;
   /** Answers in words how it ended. */
   exited: Promise<string>;
-  /** Ends it in order, and by force once it took too long. */
-  stop(): Promise<void>;
+  /** Ends it in order, and by force once it took too long. @returns whether it ended by itself. */
+  stop(): Promise<boolean>;
 }
 
 /** Starts a process that lives no longer than this one, whatever way this one ends. */
@@ -82,9 +82,11 @@ function handleOf(child: ChildProcess, pid: number, spec: ChildSpec): Omit<Child
       send(pid, spec.stopSignal);
       const timer = new AbortController();
       const late = sleep(spec.stopTimeoutMs, 'late' as const, { signal: timer.signal }).catch(() => 'in time' as const);
-      if ((await Promise.race([exited, late])) === 'late') send(pid, spec.abandonSignal);
+      const isLate = (await Promise.race([exited, late])) === 'late';
+      if (isLate) send(pid, spec.abandonSignal);
       timer.abort();
       await exited;
+      return !isLate;
     },
   };
 }

@@ -99,7 +99,8 @@ test('a stopped process stays stopped and leaves nothing, and can be started aga
 });
 
 test('a process that does not obey is ended by force, also while it is paused', async () => {
-  const one = kept(`process.on('SIGTERM', () => {}); ${LIVES_ON}`, [], { stopTimeoutMs: 100 });
+  const events: string[] = [];
+  const one = kept(`process.on('SIGTERM', () => {}); ${LIVES_ON}`, events, { stopTimeoutMs: 100 });
   await one.start();
   const first = identify(one.pid());
   one.signal('SIGSTOP');
@@ -107,6 +108,7 @@ test('a process that does not obey is ended by force, also while it is paused', 
   await one.stop();
 
   expect(isRunning(first)).toBe(false);
+  expect(events).toEqual(['example did not end within 0.1 s and was killed']);
 });
 
 test('a process that cannot start says so in one sentence with its own last words', async () => {

@@ -81,8 +81,10 @@ export class Keeper {
   /** Ends it in order and leaves it ended. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#child?.stop();
+    const { child, onEvent } = this.#options;
+    const inOrder = (await this.#child?.stop()) ?? true;
     await this.#running;
+    if (!inOrder) onEvent?.(`${this.name} did not end within ${child.stopTimeoutMs / 1000} s and was killed`);
   }
 
   async #run(stopped: AbortSignal): Promise<void> {
