@@ -179,9 +179,10 @@ test('what was cancelled is not opened again', async () => {
   expect((await patch(url, { status: 'cancelled' })).statusCode).toBe(400);
 });
 
-test('what is not there cannot be changed', async () => {
+test('what is not there is neither shown nor changed', async () => {
   for (const url of ['/v1/terms/NONE', '/v1/courses/NONE', '/v1/sections/NONE-1']) {
     expect([url, (await patch(url, {})).statusCode]).toEqual([url, 404]);
+    expect([url, (await platform.ask({ url })).statusCode]).toEqual([url, 404]);
   }
 });
 
