@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { inheritedEnvironment } from '#lib/config';
 import { addressesOf, type PlatformRecord, readPlatform } from '../local/platform-record.ts';
 import { freePort } from '../local/port.ts';
 import { grpcServes, httpAnswers } from '../local/readiness.ts';
-import { isRunning, type RunningProcess } from '../local/running-process.ts';
+import { isRunning, type RunningProcess, recordedProcess } from '../local/running-process.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
 
@@ -77,14 +77,16 @@ async function ready(one: { process: ChildProcess; said: () => string }): Promis
   });
 }
 
-/** Every process of the platform, as written down in its data folder. */
+/** Every process of the platform that runs, as written down in its data folder; some may be starting or ending just now. */
 function processes(): Map<string, RunningProcess> {
-  const files = ['run', 'postgres', 'temporal'].flatMap((name) =>
+  const folders = ['run', 'postgres', 'temporal'].filter((name) => existsSync(join(folder, name)));
+  const files = folders.flatMap((name) =>
     readdirSync(join(folder, name))
       .filter((file) => file.endsWith('.pid'))
-      .map((file) => join(folder, name, file)),
+      .map((file) => join(name, file)),
   );
-  return new Map(files.map((file) => [file.slice(folder.length + 1), JSON.parse(readFileSync(file, 'utf8'))]));
+  const recorded = files.map((file) => [file, recordedProcess(join(folder, file))] as const);
+  return new Map(recorded.flatMap(([file, one]) => (one ? [[file, one]] : [])));
 }
 
 /** What a person who has just started it looks for. */
@@ -121,7 +123,9 @@ test('a killed service is back under its address, and a killed supervisor leaves
   });
   const [address = ''] = addressesOf(record, 'billing');
   await until('billing serves again', () => grpcServes(address).catch(() => false));
-  expect(platform.said()).toContain('billing ended (killed by SIGKILL); starting it again in 0.2 s');
+  await until('the restart is told', () =>
+    platform.said().includes('billing ended (killed by SIGKILL); starting it again in 0.2 s'),
+  );
 
   const after = [...processes().values()];
   await ended(platform.process, 'SIGKILL');

@@ -32,8 +32,8 @@ beforeAll(async () => {
 });
 afterAll(() => platform.stop());
 
-async function found(query: string): Promise<string[]> {
-  const answer = await platform.ask({ url: `/v1/sections?term=${term}&${query}` });
+async function found(query: string, headers = {}): Promise<string[]> {
+  const answer = await platform.ask({ url: `/v1/sections?term=${term}&${query}`, headers });
   expect(answer.statusCode).toBe(200);
   return answer.json().items.map(({ id }: { id: string }) => id);
 }
@@ -90,7 +90,7 @@ test('a full section is not open, and says how many seats are left', async () =>
   const section = await platform.ask({ url: `/v1/sections/${ids[3]}`, headers });
 
   expect(section.json()).toMatchObject({ seatsTaken: 1, seatsLeft: 0 });
-  expect(await found('open=true')).not.toContain(ids[3]);
+  expect(await found('open=true', headers)).not.toContain(ids[3]);
   const schedule = await platform.ask({ url: `/v1/me/schedule?term=${term}`, as, headers });
   expect(schedule.json()).toMatchObject({ credits: 4, items: [{ outcome: 'reserved', section: { id: ids[3] } }] });
 });
@@ -257,9 +257,14 @@ test('with enrollment and catalog away the catalog still answers, and registerin
   expect(put.headers['retry-after']).toBe('1');
   expect(await found('q=knuth')).toEqual([ids[1]]);
   expect(new Date(await asOf()).getTime()).toBeLessThanOrEqual(Date.now());
-  const ready = await platform.ask({ url: '/readyz' });
+  // Each dependency has a second to answer; a busy machine may need more than one look.
+  const isIdentityUp = async () => {
+    const answer = await platform.ask({ url: '/readyz' });
+    const { dependencies } = answer.json<{ dependencies: { name: string; status: string }[] }>();
+    return dependencies.some(({ name, status }) => name === 'identity' && status === 'up') && answer;
+  };
+  const ready = await eventually(isIdentityUp, { what: 'identity being up' });
   expect(ready.statusCode).toBe(200);
   expect(ready.json()).toMatchObject({ status: 'degraded' });
   expect(ready.json().dependencies).toContainEqual(expect.objectContaining({ name: 'enrollment', status: 'away' }));
-  expect(ready.json().dependencies).toContainEqual(expect.objectContaining({ name: 'identity', status: 'up' }));
 });

@@ -3,7 +3,14 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { addressVariable, readConfig, services as serviceNames } from '#lib/config';
 import { eventually, tokenOf } from '#lib/testing';
 import { type RunningEdge, startEdge } from './edge.ts';
-import { PASSWORD, type PlatformUnderTest, publishSections, putAccount, startPlatform } from './platform.testing.ts';
+import {
+  PASSWORD,
+  type PlatformUnderTest,
+  publishSections,
+  putAccount,
+  startPlatform,
+  untilReplicated,
+} from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
 let sectionId: string;
@@ -81,12 +88,12 @@ test('an edge is on the list of servers, at the address where it listens', async
 test('a request that waits for an end is answered before the edge goes', async () => {
   const edge = await start();
   const token = await logIn(edge.address);
-  const before = await seatsTaken(edge.address);
+  const [wanted = ''] = await publishSections(platform, [{}]);
   let isAnswered = false;
-  const waiting = put(edge.address, token, { prefer: 'wait=30' }).finally(() => {
+  const waiting = put(edge.address, token, { prefer: 'wait=30' }, wanted).finally(() => {
     isAnswered = true;
   });
-  await eventually(async () => (await seatsTaken(edge.address)) > before || isAnswered);
+  await eventually(async () => (await seatsTaken(edge.address, wanted)) > 0 || isAnswered);
 
   await edge.stop();
 
@@ -106,6 +113,7 @@ test('who watches a section sees its seats go, and goes on where the line broke'
     await put(edge.address, token, {}, watched);
     const [after] = await first.next();
     await first.cancel();
+    await untilReplicated(platform);
     const again = await watch(url, before?.id);
     const [resumed] = await again.next();
     await again.cancel();
@@ -160,7 +168,7 @@ async function watch(url: string, lastEventId?: string) {
   };
 }
 
-async function seatsTaken(address: string): Promise<number> {
-  const section = (await (await fetch(`http://${address}/v1/sections/${sectionId}`)).json()) as { seatsTaken: number };
+async function seatsTaken(address: string, id: string): Promise<number> {
+  const section = (await (await fetch(`http://${address}/v1/sections/${id}`)).json()) as { seatsTaken: number };
   return section.seatsTaken;
 }

@@ -201,12 +201,13 @@ export async function publishSections(platform: PlatformUnderTest, wanted: Secti
   return ids;
 }
 
-/** One replica may show what another does not yet. */
-async function untilReplicated({ services }: PlatformUnderTest): Promise<void> {
+/** Waits until all replicas show what the views show now: one may show what another does not yet. */
+export async function untilReplicated({ services }: Pick<PlatformUnderTest, 'services'>): Promise<void> {
   const { query } = present('projector', services.get('projector')).parts.database;
   const [now] = await query<{ lsn: string }>('select pg_current_wal_insert_lsn() as lsn');
-  const behind = 'select from pg_stat_replication where replay_lsn < $1::pg_lsn';
-  await eventually(async () => (await query(behind, [now?.lsn])).length === 0, { what: 'the replicas' });
+  const there = 'select from pg_stat_replication where replay_lsn >= $1::pg_lsn';
+  const isThere = async () => (await query(there, [now?.lsn])).length === inject('replicaUrls').length;
+  await eventually(isThere, { what: 'the replicas' });
 }
 
 async function hasSeats({ ask }: PlatformUnderTest, id: string): Promise<boolean> {

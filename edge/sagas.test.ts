@@ -69,8 +69,12 @@ test('staff see what is stuck, where and why, and let it try again', async () =>
     error: 'the provider does not answer',
   });
   expect((await listed('stuck')).map(({ id }) => id)).not.toContain(running);
-  const runningIds = (await listed('running')).map(({ id }) => id);
-  expect(runningIds).toEqual(expect.arrayContaining([stuck, running]));
+  // Temporal lists each one a moment after it has started, and not all at once.
+  const areListed = async () => {
+    const ids = (await listed('running')).map(({ id }) => id);
+    return [stuck, running].every((id) => ids.includes(id));
+  };
+  await eventually(areListed, { what: 'both sagas among the running ones' });
   const retried = await edge.ask({ method: 'POST', url: `/v1/sagas/${encodeURIComponent(stuck)}/retry`, as: staff });
   expect(retried.statusCode).toBe(202);
   const { events } = await temporal.workflow.getHandle(stuck).fetchHistory();

@@ -1,5 +1,6 @@
 /** `registrar demo` and `registrar rebuild-views`, as their own processes, on services that run here. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -9,7 +10,7 @@ import { inheritedEnvironment, type PeerName, services } from '#lib/config';
 import { eventually, freshServiceDatabase, type ServiceUnderTest, startForTest } from '#lib/testing';
 import { loadCampus } from '../cli/campus/load.ts';
 import type { Summary } from '../cli/demo/summary.ts';
-import { startEdge } from '../edge/platform.testing.ts';
+import { startEdge, untilReplicated } from '../edge/platform.testing.ts';
 import { writePlatform } from '../local/platform-record.ts';
 import { runningProcess } from '../local/running-process.ts';
 import { dumpOf } from '../views/history.testing.ts';
@@ -96,6 +97,17 @@ async function viewsReachedHeads(): Promise<boolean> {
   return true;
 }
 
+/** Once this file is there: every registration has ended, and every replica shows it. */
+async function untilAllIsShown(file: string): Promise<void> {
+  const isShown = async () => {
+    if (!existsSync(file)) return false;
+    const pending = await campus.rows('enrollment', "select from registrations where status = 'pending'");
+    return pending.length === 0 && (await viewsReachedHeads());
+  };
+  await eventually(isShown, { what: 'every registration being shown', timeoutMs: LOADED_TIMEOUT_MS });
+  await untilReplicated({ services: new Map([['projector', projecting]]) });
+}
+
 /** @returns what it printed, and how it ended. */
 function registrar(...options: string[]): Promise<{ printed: string; exitCode: number }> {
   return new Promise((resolve) => {
@@ -159,7 +171,7 @@ test('a second demo tells that students are enrolled already, and enrolls nobody
 
 test('views that are rebuilt are what they were, row by row', async () => {
   const { query } = projecting.parts.database;
-  await eventually(viewsReachedHeads, { what: 'the views having reached the logs' });
+  await eventually(viewsReachedHeads, { what: 'the views having reached the logs', timeoutMs: LOADED_TIMEOUT_MS });
   const before = await dumpOf(query);
   for (const [table, rows] of Object.entries(before)) expect(rows, table).not.toEqual([]);
   await query("update sections set code = 'damaged'");
@@ -196,13 +208,13 @@ test('the README’s tour does what it says when it is pasted', async () => {
   const script = await tourOf('EDGE=', 'ID=', 'sleep 2\ncurl', 'OTHER=', ...(hasGrpcurl ? ['ENROLLMENT='] : []));
   const { PATH = '' } = inheritedEnvironment();
   const env = { ...inheritedEnvironment(), PATH: hasGrpcurl ? [dirname(grpcurl.path), PATH].join(delimiter) : PATH };
-  // The tour's reader waits two seconds for the saga; a busy machine may need more.
-  const ended = 'curl -s $EDGE/v1/registrations/$ID -H "authorization: Bearer $TOKEN" | grep -q completed';
-  const patient = script.replace('sleep 2', `until ${ended}; do sleep 0.2; done`);
+  // The tour's reader waits two seconds for the saga; a busy machine may need more, and so may a replica.
+  const [asked, shown] = [join(folder, 'asked'), join(folder, 'shown')];
+  const patient = script.replace('sleep 2', `touch ${asked}; until [ -e ${shown} ]; do sleep 0.2; done`);
   // Students whom the demo has not enrolled before.
-  const { stdout } = await promisify(execFile)('bash', ['-euc', patient.replaceAll('student-00', 'student-40')], {
-    env,
-  });
+  const touring = promisify(execFile)('bash', ['-euc', patient.replaceAll('student-00', 'student-40')], { env });
+  const showing = untilAllIsShown(asked).then(() => writeFile(shown, ''));
+  const [{ stdout }] = await Promise.all([touring, showing]);
 
   expect(stdout).toContain('Introduction to Programming');
   expect(stdout).toContain('"reason":"time-conflict"');

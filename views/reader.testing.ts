@@ -110,6 +110,12 @@ export class ReadingTest {
     return members;
   }
 
+  /** Goes on until this member answers such a read: it may be well some time before it follows the primary again. */
+  async untilReadOn(member: string): Promise<void> {
+    const isReadOn = async () => (await this.readYourWrites(1)).has(member);
+    await eventually(isReadOn, { timeoutMs: STATES_TIMEOUT_MS, what: `a read on ${member}` });
+  }
+
   /** Replay is asynchronous: waits until a member shows it. */
   async untilShown(member: string, credits: number): Promise<void> {
     await eventually(async () => {

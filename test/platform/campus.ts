@@ -65,7 +65,7 @@ export class Campus {
     return Promise.all(Array.from({ length: count }, () => this.student()));
   }
 
-  /** Publishes open sections and waits until they can be registered for and are shown. */
+  /** Publishes open sections and waits until they can be registered for and are shown, on whichever replica. */
   async sections(count: number, { capacity = 1_000 } = {}): Promise<string[]> {
     const ids = Array.from({ length: count }, () => `${TERM}-${this.#classNumber++}`);
     const common = { termId: TERM, courseId: 'CSE-101', code: 'A01', status: SectionStatus.OPEN, fee: USD(2_500) };
@@ -81,6 +81,7 @@ export class Campus {
       );
       return known.length === count && shown.length === count;
     });
+    await this.untilReplicated();
     return ids;
   }
 

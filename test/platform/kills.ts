@@ -19,8 +19,12 @@ export function kills(running: () => Campus): void {
     const campus = running();
     const leaving = campus.platform.part('enrollment', 2);
     const address = addressOf(campus, 'enrollment', 2) ?? '';
-    const instances = async () =>
-      (await campus.servers()).servers.filter((server) => server.service === 'enrollment').map((one) => one.address);
+    // While enrollment is too busy to tell, the list shows where it would be called.
+    const instances = () =>
+      campus.until('enrollment tells of its instances', async () => {
+        const told = (await campus.servers()).servers.filter(({ service }) => service === 'enrollment');
+        return told.every(({ state }) => state !== 'unreachable') && told.map((one) => one.address);
+      });
     const load = keepRegistering(campus, await campus.sections(1, { capacity: 0 }), DENSE);
     await campus.until('the load is on', () => load.decided.length >= DENSE.lanes);
     expect(await instances()).toContain(address);

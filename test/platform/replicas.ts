@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Schedule } from '../../edge/schema/me.ts';
 import type { Campus } from './campus.ts';
 import { tokenOf } from './http.ts';
@@ -9,6 +9,9 @@ const WRITES = 8;
 export function replicas(running: () => Campus): void {
   let sections: string[];
 
+  beforeAll(async () => {
+    sections = await running().sections(1);
+  });
   afterAll(async () => {
     const campus = running();
     const { cluster } = campus.platform;
@@ -23,7 +26,6 @@ export function replicas(running: () => Campus): void {
   /** Every read after a write shows it, wherever it goes. */
   async function expectReadsShowWrites(): Promise<void> {
     const campus = running();
-    sections ??= await campus.sections(1);
     for (let n = 0; n < WRITES; n++) {
       const student = await campus.student();
       const { id, answer } = await campus.http.insist(student, { adds: sections });
