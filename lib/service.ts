@@ -26,6 +26,7 @@ import { serverService, takeLease } from './lease.ts';
 import { createLogger, type Logger } from './log.ts';
 import { gauge, serveMetrics } from './metrics.ts';
 import { runProcess } from './process.ts';
+import { type Reads, readsOf } from './read.ts';
 import { reflect } from './reflection.ts';
 import { readJwk, serviceTokens, TokenVerifier } from './token.ts';
 import { startTracing } from './trace.ts';
@@ -37,7 +38,7 @@ const DATABASE_WAIT_MS = 30_000;
 const DATABASE_RETRY_MS = 250;
 
 /** What the chassis hands to a service. */
-export interface Parts extends Changes {
+export interface Parts extends Changes, Reads {
   config: Config;
   logger: Logger;
   database: Database;
@@ -91,7 +92,16 @@ export async function startService(
   const verifier = new TokenVerifier(serviceKey, options.accessKeys ?? (() => askForKeys(clients)));
   const database = await openWhenReady(config.databaseUrl, definition, logger);
   const head = new LogHead(database.query);
-  const parts: Parts = { config, logger, database, clients, verifier, head, ...changesOf(database, head) };
+  const parts: Parts = {
+    config,
+    logger,
+    database,
+    clients,
+    verifier,
+    head,
+    ...changesOf(database, head),
+    ...readsOf(database),
+  };
   const own = await definition.build(parts);
   const followers = own.followers ?? [];
 

@@ -13,7 +13,7 @@ import { checkRate, TuitionRate, writeRate } from './rate.ts';
 import { refundTuition } from './undo.ts';
 
 export function billingService(
-  { change, changeInSql, database }: Parts,
+  { change, changeInSql, read, readInSql, database }: Parts,
   gateway: PaymentGateway,
 ): ServiceImpl<typeof BillingService> {
   const till = { change, changeInSql, database, gateway };
@@ -29,7 +29,7 @@ export function billingService(
 
     async getTuitionRate({ termId }, context) {
       requireRole(context, 'staff', 'system');
-      const rate = await database.orm.em.fork().findOneOrFail(TuitionRate, termId);
+      const rate = await read(context, (em) => em.findOneOrFail(TuitionRate, termId));
       return { rate: rate.toMessage() };
     },
 
@@ -52,7 +52,7 @@ export function billingService(
 
     async getStudentAccount({ studentId }, context) {
       requireSelfOr(context, studentId, 'staff', 'system');
-      return readAccount(database.query, studentId);
+      return readInSql(context, (query) => readAccount(query, studentId));
     },
   };
 }

@@ -16,7 +16,7 @@ type MaterialCalls = Pick<
   'createMaterial' | 'updateMaterial' | 'removeMaterial' | 'getMaterial' | 'listMaterials'
 >;
 
-export function materialCalls({ change, database }: Parts): MaterialCalls {
+export function materialCalls({ change, read }: Parts): MaterialCalls {
   return {
     async createMaterial(request, context) {
       requireRole(context, 'staff', 'system');
@@ -64,19 +64,14 @@ export function materialCalls({ change, database }: Parts): MaterialCalls {
       });
     },
 
-    async getMaterial({ materialId }) {
-      const material = await database.orm.em.fork().findOneOrFail(Material, { id: materialId, removed: false });
+    async getMaterial({ materialId }, context) {
+      const material = await read(context, (em) => em.findOneOrFail(Material, { id: materialId, removed: false }));
       return { material: material.toMessage() };
     },
 
-    async listMaterials({ limit, afterId }) {
-      const materials = await database.orm.em
-        .fork()
-        .find(
-          Material,
-          { id: { $gt: afterId }, removed: false },
-          { orderBy: { id: 'asc' }, limit: pageLength(limit, PAGE) },
-        );
+    async listMaterials({ limit, afterId }, context) {
+      const page = { orderBy: { id: 'asc' }, limit: pageLength(limit, PAGE) } as const;
+      const materials = await read(context, (em) => em.find(Material, { id: { $gt: afterId }, removed: false }, page));
       return { materials: materials.map((material) => material.toMessage()) };
     },
   };

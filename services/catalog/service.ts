@@ -24,7 +24,7 @@ import { checkTerm, Term, termColumns } from './term.ts';
 const BATCH_MAX = 500;
 const WRITER_LOCK = 7_265_010;
 
-export function catalogService({ change, database }: Parts): ServiceImpl<typeof CatalogService> {
+export function catalogService({ change, read }: Parts): ServiceImpl<typeof CatalogService> {
   return {
     async putTerms({ terms, dryRun, expectedVersions }, context) {
       requireRole(context, 'staff', 'system');
@@ -89,21 +89,22 @@ export function catalogService({ change, database }: Parts): ServiceImpl<typeof 
       });
     },
 
-    async getTerm({ termId }) {
-      const term = await database.orm.em.fork().findOneOrFail(Term, termId);
+    async getTerm({ termId }, context) {
+      const term = await read(context, (em) => em.findOneOrFail(Term, termId));
       return { term: term.toMessage(), version: versionOf(term) };
     },
 
-    async getCourse({ courseId }) {
-      const course = await database.orm.em.fork().findOneOrFail(Course, courseId);
+    async getCourse({ courseId }, context) {
+      const course = await read(context, (em) => em.findOneOrFail(Course, courseId));
       return { course: course.toMessage(), version: versionOf(course) };
     },
 
-    async getSection({ sectionId }) {
-      const em = database.orm.em.fork();
-      const section = await em.findOneOrFail(Section, sectionId);
-      const course = await em.findOneOrFail(Course, section.courseId);
-      return { section: section.toMessage(), course: course.toMessage(), version: versionOf(section) };
+    async getSection({ sectionId }, context) {
+      return read(context, async (em) => {
+        const section = await em.findOneOrFail(Section, sectionId);
+        const course = await em.findOneOrFail(Course, section.courseId);
+        return { section: section.toMessage(), course: course.toMessage(), version: versionOf(section) };
+      });
     },
   };
 }

@@ -18,11 +18,12 @@ type SagaCalls = Pick<
 >;
 
 export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
+  const { database, readInSql } = parts;
   const onRegistration = registrationChanges(parts);
   return {
     async reserveSeats({ registrationId }, context) {
       requireRole(context, 'system');
-      return { confirmed: await reserveSeats(parts.database.query, registrationId) };
+      return { confirmed: await reserveSeats(database.query, registrationId) };
     },
 
     async confirmSeats({ registrationId }, context) {
@@ -49,7 +50,9 @@ export function sagaCalls(parts: Parts, engine: Engine): SagaCalls {
       requireRole(context, 'system');
       const before = requestedBefore ? timestampDate(requestedBefore) : new Date();
       const most = pageLength(limit, PENDING_PAGE);
-      return { registrations: await pendingRegistrations(parts.database.query, { before, limit: most, afterId }) };
+      return readInSql(context, async (query) => ({
+        registrations: await pendingRegistrations(query, { before, limit: most, afterId }),
+      }));
     },
 
     async countUndecided(_request, context) {

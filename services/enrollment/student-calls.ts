@@ -37,7 +37,7 @@ type StudentCalls = Omit<ServiceImpl<typeof EnrollmentService>, keyof ReturnType
 
 /** The calls of students and staff. */
 export function studentCalls(parts: Parts, engine: Engine): StudentCalls {
-  const { database, head, logger, verifier } = parts;
+  const { database, head, logger, readInSql, verifier } = parts;
   const { pool } = database;
   const onRegistration = registrationChanges(parts);
 
@@ -96,16 +96,20 @@ export function studentCalls(parts: Parts, engine: Engine): StudentCalls {
     },
 
     async getRegistration({ registrationId }, context) {
-      const registration = await readRegistration(database.query, registrationId, callerOf(context));
-      tellPosition(context, await headPosition(database.query));
-      return { registration };
+      return readInSql(context, async (query) => {
+        const registration = await readRegistration(query, registrationId, callerOf(context));
+        tellPosition(context, await headPosition(query));
+        return { registration };
+      });
     },
 
     async listEnrollments({ studentId, termId }, context): Promise<{ enrollments: Enrollment[] }> {
       requireSelfOr(context, studentId, 'staff', 'system');
-      const enrollments = await liveEnrollments(database.query, { studentId, termId });
-      tellPosition(context, await headPosition(database.query));
-      return { enrollments };
+      return readInSql(context, async (query) => {
+        const enrollments = await liveEnrollments(query, { studentId, termId });
+        tellPosition(context, await headPosition(query));
+        return { enrollments };
+      });
     },
 
     async cancelRegistration({ registrationId }, context) {

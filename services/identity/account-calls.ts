@@ -20,22 +20,22 @@ type AccountCalls = Pick<
 >;
 
 export function accountCalls(parts: Parts, passwords: Passwords): AccountCalls {
-  const { change, database } = parts;
+  const { change, read } = parts;
   return {
     async getAccount({ accountId }, context) {
       requireSelfOr(context, accountId, 'staff', 'system');
-      const account = await database.orm.em.fork().findOneOrFail(Account, accountId);
+      const account = await read(context, (em) => em.findOneOrFail(Account, accountId));
       return { account: account.toMessage() };
     },
 
     async registerAccount(request, context) {
       const wanted = signUpOf(request);
-      const first = await signedUp(wanted);
+      const first = await signedUp(wanted, context);
       if (first) return answerRepeat(first, wanted, context.signal);
       const made = await register(wanted, context);
       if (made) return { account: made.toMessage() };
       // Somebody else took the e-mail or the key while the password was hashed.
-      return answerRepeat(await signedUp(wanted), wanted, context.signal);
+      return answerRepeat(await signedUp(wanted, context), wanted, context.signal);
     },
 
     async grantRole({ accountId, role }, context) {
@@ -68,10 +68,9 @@ export function accountCalls(parts: Parts, passwords: Passwords): AccountCalls {
   };
 
   /** The account that has the e-mail or came from the idempotency key. */
-  async function signedUp({ email, signUpKey }: SignUp): Promise<Account | undefined> {
-    const [account] = await database.orm.em
-      .fork()
-      .find(Account, { $or: [{ email }, ...(signUpKey ? [{ signUpKey }] : [])] });
+  async function signedUp({ email, signUpKey }: SignUp, context: HandlerContext): Promise<Account | undefined> {
+    const either = { $or: [{ email }, ...(signUpKey ? [{ signUpKey }] : [])] };
+    const [account] = await read(context, (em) => em.find(Account, either));
     return account;
   }
 

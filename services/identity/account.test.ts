@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
+import { eventually, type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
 import { EventLogService } from '#proto/eventlog/v1/service';
 import { IdentityService } from '#proto/identity/v1/service';
 import { identity } from './identity.ts';
@@ -133,4 +133,23 @@ test('an account is read by its owner and by staff, and by nobody else', async (
   expect((await (await as('boss', 'staff')).getAccount(read)).account?.id).toBe('ines');
   await expect((await as('jana', 'student')).getAccount(read)).rejects.toMatchObject({ code: Code.PermissionDenied });
   await expect(anybody.getAccount(read)).rejects.toMatchObject({ code: Code.Unauthenticated });
+});
+
+test('a read whose caller waits no longer ends in the database, too', async () => {
+  await system.putAccounts({ accounts: [newAccount('zoe', 'student')] });
+  const { query, pool } = service.parts.database;
+  const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  const other = await pool.connect();
+  try {
+    await other.query('begin; lock table accounts in access exclusive mode');
+
+    const reading = system.getAccount({ accountId: 'zoe' }, { timeoutMs: 300 });
+
+    await expect(reading).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+    // Long before the limit of statements that nobody has limited, which is 15 s.
+    await eventually(async () => (await query(waiting)).length === 0, { timeoutMs: 8_000, what: 'no statement left' });
+  } finally {
+    await other.query('rollback');
+    other.release();
+  }
 });

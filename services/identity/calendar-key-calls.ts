@@ -14,7 +14,7 @@ type CalendarKeyCalls = Pick<
   'createCalendarKey' | 'revokeCalendarKey' | 'resolveCalendarKey'
 >;
 
-export function calendarKeyCalls({ change, database }: Parts): CalendarKeyCalls {
+export function calendarKeyCalls({ change, read }: Parts): CalendarKeyCalls {
   return {
     async createCalendarKey(_request, context) {
       const accountId = callerOf(context).id;
@@ -39,10 +39,11 @@ export function calendarKeyCalls({ change, database }: Parts): CalendarKeyCalls 
       });
     },
 
-    async resolveCalendarKey({ key }) {
-      const em = database.orm.em.fork();
-      const { accountId } = await em.findOneOrFail(CalendarKey, { digest: digestOf(key) });
-      return { account: (await em.findOneOrFail(Account, accountId)).toMessage() };
+    async resolveCalendarKey({ key }, context) {
+      return read(context, async (em) => {
+        const { accountId } = await em.findOneOrFail(CalendarKey, { digest: digestOf(key) });
+        return { account: (await em.findOneOrFail(Account, accountId)).toMessage() };
+      });
     },
   };
 }

@@ -12,10 +12,10 @@ import type { SigningKeys } from './signing-key.ts';
 
 type SessionCalls = Pick<ServiceImpl<typeof IdentityService>, 'logIn' | 'refreshSession' | 'logOut'>;
 
-export function sessionCalls({ change, database }: Parts, passwords: Passwords, keys: SigningKeys): SessionCalls {
+export function sessionCalls({ change, read }: Parts, passwords: Passwords, keys: SigningKeys): SessionCalls {
   return {
     async logIn({ email, password }, context) {
-      const account = await passwords.prove(() => accountOf(email), password, context.signal);
+      const account = await passwords.prove(() => accountOf(email, context), password, context.signal);
       if (!account) throw new ConnectError('the e-mail or the password is wrong', Code.Unauthenticated);
       actAs(context, account);
       const refreshToken = await change(context, async ({ em, emit }) => {
@@ -61,9 +61,9 @@ export function sessionCalls({ change, database }: Parts, passwords: Passwords, 
     },
   };
 
-  async function accountOf(email: string): Promise<Account | null> {
+  async function accountOf(email: string, context: HandlerContext): Promise<Account | null> {
     if (!isEmail(email)) return null;
-    return database.orm.em.fork().findOne(Account, { email: email.toLowerCase() });
+    return read(context, (em) => em.findOne(Account, { email: email.toLowerCase() }));
   }
 
   async function sessionOf(account: Account, refreshToken: string) {

@@ -12,7 +12,7 @@ import { enrolledEntries, Recording, TranscriptEntry } from './transcript.ts';
 /** The index by which a student is enrolled in a section once. */
 const ENROLLED_ONCE = 'transcript_entries_once';
 
-export function recordsService({ change, changeInSql, database }: Parts): ServiceImpl<typeof RecordsService> {
+export function recordsService({ change, changeInSql, read }: Parts): ServiceImpl<typeof RecordsService> {
   return {
     async recordEnrollment(request, context) {
       requireRole(context, 'system');
@@ -63,13 +63,13 @@ export function recordsService({ change, changeInSql, database }: Parts): Servic
 
     async listTranscript({ studentId }, context) {
       requireSelfOr(context, studentId, 'staff', 'system');
-      const entries = await database.orm.em
-        .fork()
-        .find(
+      const entries = await read(context, (em) =>
+        em.find(
           TranscriptEntry,
           { studentId, status: { $ne: 'withdrawn' } },
           { orderBy: { termId: 'asc', courseId: 'asc', sectionId: 'asc', recordedAt: 'asc' } },
-        );
+        ),
+      );
       return { entries: entries.map((entry) => entry.toMessage()) };
     },
   };
