@@ -15,6 +15,7 @@ import { meRoutes } from './routes/me.ts';
 import { registrationRoutes } from './routes/registrations.ts';
 import { sagaRoutes } from './routes/sagas.ts';
 import { seatRoutes } from './routes/seats.ts';
+import { sectionChangeRoutes } from './routes/section-changes.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { systemRoutes } from './routes/system.ts';
 import { waitlistRoutes } from './routes/waitlist.ts';
@@ -35,6 +36,7 @@ const routes = [
   calendarRoutes,
   catalogRoutes,
   catalogChangeRoutes,
+  sectionChangeRoutes,
   seatRoutes,
   registrationRoutes,
   waitlistRoutes,

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#lib/testing';
 import { SectionStatus } from '#proto/catalog/v1/catalog';
 import { CatalogService } from '#proto/catalog/v1/service';
-import { changesOf, fee, final, lecture, newCourse, newSection, newTerm } from './catalog.testing.ts';
+import { EnrollmentService } from '#proto/enrollment/v1/service';
+import { changesOf, fee, final, lecture, newCourse, newSection, newTerm, staff } from './catalog.testing.ts';
 import { type Person, type PlatformUnderTest, startPlatform } from './platform.testing.ts';
 
 let platform: PlatformUnderTest;
@@ -214,6 +215,48 @@ test('students register for a section that staff added, once its seats are known
 
   expect(put.json()).toMatchObject({ items: [{ sectionId: id, outcome: 'reserved' }] });
   expect((await readAfter(put, url)).json()).toMatchObject({ seatsTaken: 1, seatsLeft: 0 });
+});
+
+interface Wanted {
+  items: { action: string }[];
+}
+
+test('a section that is cancelled is left by all its students, who are told why', async () => {
+  const { id, url } = await publishedSection({ capacity: 1, waitlistCapacity: 1, meetings: [lecture] });
+  await eventually(async () => (await platform.ask({ url })).json().seatsLeft === 1, { what: `seats of ${id}` });
+  const newStudent = (): Person => ({ id: `student-${randomUUID()}`, roles: ['student'] });
+  const [inside, waiting] = [newStudent(), newStudent()];
+  const payload = { adds: [{ sectionId: id, orWaitlist: true }] };
+  for (const as of [inside, waiting])
+    await platform.ask({ method: 'PUT', url: `/v1/registrations/${randomUUID()}`, payload, as });
+  const enrollment = platform.clients.of(EnrollmentService, 'enrollment');
+  const { enrollments } = await enrollment.listEnrollments({ studentId: inside.id });
+  for (const { registrationId } of enrollments) await enrollment.confirmSeats({ registrationId });
+
+  const cancelled = await post(`${url}/cancel`, {});
+  const again = await post(`${url}/cancel`, {});
+
+  expect([cancelled.statusCode, again.statusCode]).toEqual([200, 200]);
+  expect(again.json()).toEqual({ ...cancelled.json(), status: 'cancelled' });
+  expect((await readAfter(cancelled, url)).json()).toMatchObject({ status: 'cancelled' });
+  for (const as of [inside, waiting]) {
+    const itemsOf = async (list: string) => (await platform.ask({ url: list, as })).json().items;
+    await eventually(async () => (await itemsOf('/v1/me/schedule')).length === 0, { what: 'an empty schedule' });
+    const drop = await eventually(
+      async () => (await itemsOf('/v1/registrations')).find((one: Wanted) => one.items[0]?.action === 'drop'),
+      { what: 'the drop among the registrations' },
+    );
+    expect(drop.items).toMatchObject([{ sectionId: id, outcome: 'dropped', reason: 'section-cancelled' }]);
+  }
+});
+
+test('only staff cancel, and only what is there', async () => {
+  const { url } = await publishedSection();
+  const cancel = (as?: Person, at = url) => platform.ask({ method: 'POST', url: `${at}/cancel`, ...(as && { as }) });
+
+  expect((await cancel()).statusCode).toBe(401);
+  expect((await cancel({ id: 'anna', roles: ['student'] })).statusCode).toBe(403);
+  expect((await cancel(staff, '/v1/sections/T1-nobody')).statusCode).toBe(404);
 });
 
 test('with the catalog away changes fail by name', async () => {

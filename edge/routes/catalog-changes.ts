@@ -1,29 +1,13 @@
-/** What there is to take, as staff make and change it. Whole schedules are imported: `registrar import schedule`. */
+/** Terms and courses, as staff make and change them. Whole schedules are imported: `registrar import schedule`. */
 import { create } from '@bufbuild/protobuf';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply } from 'fastify';
-import { CourseSchema, type Section, TermSchema } from '#proto/catalog/v1/catalog';
+import { CourseSchema, TermSchema } from '#proto/catalog/v1/catalog';
 import { CatalogService } from '#proto/catalog/v1/service';
-import { ask, present, READ_TIMEOUT_MS } from '../ask.ts';
 import { changeHeld, createHeld, kindsOf } from '../catalog-change.ts';
-import { catalogSectionOf, changedSection, newSection } from '../catalog-section.ts';
 import type { EdgeParts } from '../parts.ts';
-import {
-  CatalogSection,
-  CourseChange,
-  NewCourse,
-  NewSection,
-  NewTerm,
-  SectionChange,
-  TermChange,
-} from '../schema/catalog-change.ts';
+import { CourseChange, NewCourse, NewTerm, TermChange } from '../schema/catalog-change.ts';
 import { answers, changeHeaders, closed, Id, ref } from '../schema/elements.ts';
 import { Course, Term } from '../schema/section.ts';
-
-const NOTES = [
-  'An empty change answers the section as it is now, with its `ETag`.',
-  '`GET` shows a capacity that was raised once its seats can be had.',
-].join(' ');
 
 const tags = ['catalog'];
 const config = { access: ['staff'] } as const;
@@ -31,8 +15,7 @@ const params = closed({ id: Id });
 const headers = changeHeaders;
 
 export const catalogChangeRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (app, { clients }) => {
-  const catalog = clients.of(CatalogService, 'catalog');
-  const { terms, courses, sections } = kindsOf(catalog);
+  const { terms, courses } = kindsOf(clients.of(CatalogService, 'catalog'));
 
   app.post(
     '/v1/terms',
@@ -109,54 +92,4 @@ export const catalogChangeRoutes: FastifyPluginAsyncTypebox<EdgeParts> = async (
     ({ params: { id }, headers, body }, reply) =>
       changeHeld(reply, courses, { id, ifMatch: headers['if-match'], change: (course) => ({ ...course, ...body }) }),
   );
-
-  app.post(
-    '/v1/sections',
-    {
-      config,
-      schema: {
-        tags,
-        operationId: 'createSection',
-        summary: 'Add a section; repeating it adds nothing',
-        body: ref(NewSection),
-        response: answers({ 201: ref(CatalogSection) }, 401, 403, 422),
-      },
-    },
-    async ({ body }, reply) => {
-      const section = await createHeld(reply, sections, newSection(body));
-      reply.code(201).header('location', `/v1/sections/${encodeURIComponent(section.id)}`);
-      return withCourse(section, reply);
-    },
-  );
-
-  app.patch(
-    '/v1/sections/:id',
-    {
-      config,
-      schema: {
-        tags,
-        operationId: 'changeSection',
-        summary: 'Change what is given; lists are given whole',
-        description: NOTES,
-        ...{ params, headers },
-        body: ref(SectionChange),
-        response: answers({ 200: ref(CatalogSection) }, 401, 403, 404, 412, 422),
-      },
-    },
-    async ({ params: { id }, headers, body }, reply) => {
-      const change = (section: Section) => changedSection(section, body);
-      return withCourse(await changeHeld(reply, sections, { id, ifMatch: headers['if-match'], change }), reply);
-    },
-  );
-
-  async function withCourse(section: Section, reply: FastifyReply) {
-    const { courseId } = section;
-    const { course } = await ask(
-      reply,
-      'catalog',
-      (options) => catalog.getCourse({ courseId }, options),
-      READ_TIMEOUT_MS,
-    );
-    return catalogSectionOf(section, present('catalog', course));
-  }
 };
