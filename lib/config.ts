@@ -36,6 +36,16 @@ export const variables: Record<string, Variable> = {
     optional: true,
     meaning: 'host:port under which others reach this instance; default: where it listens',
   },
+  POSTGRES_URL: {
+    of: [],
+    optional: true,
+    meaning: 'of `npm start`: a Postgres to use instead of its own, as somebody who may create databases',
+  },
+  POSTGRES_REPLICA_URLS: {
+    of: [],
+    optional: true,
+    meaning: 'of `npm start`: the streaming replicas of that Postgres, separated by commas',
+  },
   DATABASE_URL: { of: withDatabase, meaning: "the process's own database on the primary" },
   SERVICE_KEY_FILE: {
     of: callers,

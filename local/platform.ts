@@ -9,8 +9,16 @@ import { addressOf, databaseNames, type Part, type Surroundings, scalable } from
 import { findPart, keepParts, pidsOf, placeParts, startAll, stopInOrder } from './parts.ts';
 import { forgetPlatform, type PlatformRecord, writePlatform } from './platform-record.ts';
 import { listenFailure } from './port.ts';
-import { type Cluster, createDatabases, startCluster } from './postgres.ts';
+import {
+  type Cluster,
+  type ClusterOptions,
+  createDatabases,
+  databaseAt,
+  type Servers,
+  startCluster,
+} from './postgres.ts';
 import { reporting, secondsSince } from './reporting.ts';
+import { runningPostgres } from './running-postgres.ts';
 import { runningProcess } from './running-process.ts';
 import { startTemporal, type Temporal } from './temporal.ts';
 
@@ -39,7 +47,8 @@ export interface PlatformOptions {
 
 export interface Platform {
   record: PlatformRecord;
-  cluster: Cluster;
+  /** Undefined where somebody else's Postgres is used. */
+  cluster: Cluster | undefined;
   temporal: Temporal;
   /** The keeper of one process, to kill, pause, stop and start it. */
   part(name: ProcessName, number?: number): Keeper;
@@ -52,6 +61,7 @@ export interface Platform {
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   checkScale(options.scale ?? {});
   await checkEdgePort(options);
+  checkFresh(options);
   const folder = await takeDataFolder(options.dataFolder, { fresh: options.fresh ?? false });
   const undo = new AsyncDisposableStack();
   undo.defer(() => folder.release());
@@ -80,19 +90,26 @@ async function checkEdgePort({ edgePort, edgeHost = LOOPBACK }: PlatformOptions)
   if (failure) throw new PlatformError(`The edge cannot listen on ${edgeHost}:${edgePort} (${failure}): use --port.`);
 }
 
+/** What is in somebody else's database is not ours to forget. */
+function checkFresh({ fresh = false }: PlatformOptions): void {
+  if (!fresh || !inheritedEnvironment().POSTGRES_URL) return;
+  const names = databaseNames.join(', ');
+  throw new PlatformError(`--fresh empties our own Postgres only: drop ${names} yourself, or unset POSTGRES_URL.`);
+}
+
 async function startParts(
   folder: DataFolder,
   options: PlatformOptions,
   undo: AsyncDisposableStack,
 ): Promise<Omit<Platform, 'stop'>> {
   const keys = await keyFiles(folder.path);
-  const { cluster, temporal } = await startStores(folder, options, undo);
+  const { cluster, servers, temporal } = await startStores(folder, options, undo);
   const { PAYMENT_PROVIDER_URL: paymentProviderUrl } = inheritedEnvironment();
   const around: Surroundings = {
     ...keys,
-    databaseUrl: (database) => cluster.url(database),
-    replicaUrls: (database) => cluster.members.slice(1).map((member) => cluster.url(database, member)),
-    primaryUrl: cluster.primaryUrl,
+    databaseUrl: (database) => databaseAt(servers.primaryUrl, database),
+    replicaUrls: (database) => servers.replicaUrls.map((url) => databaseAt(url, database)),
+    primaryUrl: servers.primaryUrl,
     temporalAddress: temporal.address,
     paymentProviderUrl,
     workflowBundleFile: join(folder.path, 'workflow-bundle.js'),
@@ -130,15 +147,10 @@ async function startStores(folder: DataFolder, options: PlatformOptions, undo: A
   };
   const stores = [
     progress.starting('Postgres', async () => {
-      const cluster = await startCluster({
-        folder: folder.postgres,
-        replicas: REPLICAS,
-        logFolder: folder.logs,
-        ...told,
-      });
-      stops.push(() => cluster.stop());
-      await createDatabases(cluster, databaseNames);
-      return cluster;
+      const postgres = await startPostgres(folder, told);
+      stops.push(() => postgres.servers.stop());
+      await createDatabases(postgres.servers, databaseNames);
+      return postgres;
     }),
     progress.starting('Temporal', async () => {
       const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = inheritedEnvironment();
@@ -153,8 +165,24 @@ async function startStores(folder: DataFolder, options: PlatformOptions, undo: A
   // Both have ended, up or down, before what they started can be undone.
   await reporting(progress.line, options.onProgress, () => Promise.allSettled(stores));
   failed.signal.throwIfAborted();
-  const [cluster, temporal] = await Promise.all(stores);
-  return { cluster, temporal };
+  const [postgres, temporal] = await Promise.all(stores);
+  return { ...postgres, temporal };
+}
+
+/** Ours, or the servers that the environment names. */
+async function startPostgres(
+  folder: DataFolder,
+  told: Pick<ClusterOptions, 'signal' | 'onEvent'>,
+): Promise<{ servers: Servers; cluster?: Cluster }> {
+  const { POSTGRES_URL: primaryUrl, POSTGRES_REPLICA_URLS: replicaUrls = '' } = inheritedEnvironment();
+  if (primaryUrl) return { servers: await runningPostgres(primaryUrl, replicaUrls.split(',').filter(Boolean)) };
+  const cluster = await startCluster({
+    folder: folder.postgres,
+    replicas: REPLICAS,
+    logFolder: folder.logs,
+    ...told,
+  });
+  return { servers: cluster, cluster };
 }
 
 /** What is started, and which of it is ready. */

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { PlatformError } from './failure.ts';
 import { type Cluster, type ClusterOptions, createDatabases, startCluster } from './postgres.ts';
 import { isRunning, runningProcess } from './running-process.ts';
@@ -60,16 +61,84 @@ const countOn = (url: string, timeoutMs = ANSWER_TIMEOUT_MS) =>
 const untilCount = (url: string, count: number) =>
   untilTrue(async () => Number((await countOn(url))[0]?.count) === count);
 
-test('what is written to the primary arrives on every replica, which refuses writes', async () => {
-  const cluster = await start({ replicas: 2 });
+describe('a cluster that runs', () => {
+  let home: string;
+  let cluster: Cluster;
 
-  await query(cluster.primaryUrl, 'create table seat (id int); insert into seat values (1), (2)');
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), 'registrar-postgres-'));
+    cluster = await startCluster({ folder: home, replicas: 2, settings: { fsync: 'off' } });
+  });
+  afterAll(async () => {
+    await cluster.stop();
+    rmSync(home, { recursive: true });
+  });
 
-  expect(cluster.replicaUrls).toHaveLength(2);
-  for (const url of cluster.replicaUrls) {
-    await untilCount(url, 2);
-    await expect(query(url, 'insert into seat values (3)')).rejects.toThrow(/read-only/);
+  /** A database of a test's own: its URL on the primary, and on a member. */
+  async function newDatabase(): Promise<(member?: string) => string> {
+    const name = `of-${randomUUID()}`;
+    await createDatabases(cluster, [name]);
+    return (member) => cluster.url(name, member);
   }
+
+  test('what is written to the primary arrives on every replica, which refuses writes', async () => {
+    const url = await newDatabase();
+
+    await query(url(), 'create table seat (id int); insert into seat values (1), (2)');
+
+    expect(cluster.replicaUrls).toHaveLength(2);
+    for (const replica of ['replica-1', 'replica-2'].map(url)) {
+      await untilCount(replica, 2);
+      await expect(query(replica, 'insert into seat values (3)')).rejects.toThrow(/read-only/);
+    }
+  });
+
+  test('a killed primary comes back under the same URL with everything it had acknowledged', async () => {
+    const url = await newDatabase();
+    await query(url(), 'create table seat (id int); insert into seat values (1)');
+    const pid = cluster.pidOf('primary');
+
+    cluster.kill('primary');
+    await untilTrue(async () => cluster.pidOf('primary') !== pid && cluster.pidOf('primary') !== undefined);
+    await cluster.untilReady('primary');
+
+    expect(await countOn(url())).toEqual([{ count: '1' }]);
+    await query(url(), 'insert into seat values (2)');
+    await untilCount(url('replica-1'), 2);
+  });
+
+  test('a paused replica does not answer, lags, and catches up when it goes on', async () => {
+    const url = await newDatabase();
+    await query(url(), 'create table seat (id int)');
+    await untilCount(url('replica-1'), 0);
+
+    cluster.pause('replica-1');
+    await query(url(), 'insert into seat values (1)');
+    await expect(countOn(url('replica-1'), HANGS_AFTER_MS)).rejects.toThrow();
+
+    cluster.resume('replica-1');
+    await untilCount(url('replica-1'), 1);
+  });
+
+  test('the password is random, kept in a file for its owner only, and needed', async () => {
+    const password = readFileSync(join(home, 'password'), 'utf8');
+
+    expect(statSync(join(home, 'password')).mode & 0o777).toBe(0o600);
+    expect(password).toMatch(/^[0-9a-f]{48}$/);
+    await expect(query(cluster.primaryUrl.replace(password, 'wrong'), 'select 1')).rejects.toThrow(/password/);
+  });
+
+  test('a folder in use is refused in one sentence', async () => {
+    await expect(startCluster({ folder: home, replicas: 0 })).rejects.toThrow(PlatformError);
+  });
+
+  test('each database is created once', async () => {
+    await createDatabases(cluster, ['billing', 'views']);
+    await createDatabases(cluster, ['billing', 'views', 'identity']);
+
+    const names = await query<{ current_database: string }>(cluster.url('identity'), 'select current_database()');
+    expect(names).toEqual([{ current_database: 'identity' }]);
+  });
 });
 
 test('a second start finds the data, and its replicas follow again', async () => {
@@ -82,20 +151,6 @@ test('a second start finds the data, and its replicas follow again', async () =>
 
   await query(second.primaryUrl, 'insert into seat values (2)');
   await untilCount(second.url('postgres', 'replica-1'), 2);
-});
-
-test('a killed primary comes back under the same URL with everything it had acknowledged', async () => {
-  const cluster = await start();
-  await query(cluster.primaryUrl, 'create table seat (id int); insert into seat values (1)');
-  const pid = cluster.pidOf('primary');
-
-  cluster.kill('primary');
-  await untilTrue(async () => cluster.pidOf('primary') !== pid && cluster.pidOf('primary') !== undefined);
-  await cluster.untilReady('primary');
-
-  expect(await countOn(cluster.primaryUrl)).toEqual([{ count: '1' }]);
-  await query(cluster.primaryUrl, 'insert into seat values (2)');
-  await untilCount(cluster.url('postgres', 'replica-1'), 2);
 });
 
 test('a start after a crash of everything recovers, also when another process got the number in the lock file', async () => {
@@ -127,18 +182,6 @@ test('a replica that was away too long is copied anew at the next start', async 
   await untilCount(second.url('postgres', 'replica-1'), 1);
 });
 
-test('a paused replica does not answer, lags, and catches up when it goes on', async () => {
-  const cluster = await start();
-  const replica = cluster.url('postgres', 'replica-1');
-
-  cluster.pause('replica-1');
-  await query(cluster.primaryUrl, 'create table seat (id int); insert into seat values (1)');
-  await expect(countOn(replica, HANGS_AFTER_MS)).rejects.toThrow();
-
-  cluster.resume('replica-1');
-  await untilCount(replica, 1);
-});
-
 test('stop leaves no process, even with a paused member', async () => {
   const cluster = await start();
   const processes = cluster.members.map((member) => runningProcess(cluster.pidOf(member) ?? 0));
@@ -151,15 +194,6 @@ test('stop leaves no process, even with a paused member', async () => {
   expect(processes.filter((one) => one && isRunning(one))).toEqual([]);
 });
 
-test('the password is random, kept in a file for its owner only, and needed', async () => {
-  const cluster = await start({ replicas: 0 });
-  const password = readFileSync(join(folder, 'password'), 'utf8');
-
-  expect(statSync(join(folder, 'password')).mode & 0o777).toBe(0o600);
-  expect(password).toMatch(/^[0-9a-f]{48}$/);
-  await expect(query(cluster.primaryUrl.replace(password, 'wrong'), 'select 1')).rejects.toThrow(/password/);
-});
-
 test('it runs in a folder that only its owner may enter and in one that everybody may', async () => {
   for (const mode of [0o700, 0o755, 0o700]) {
     chmodSync(folder, mode);
@@ -167,20 +201,4 @@ test('it runs in a folder that only its owner may enter and in one that everybod
     await query(cluster.primaryUrl, 'create table if not exists seat (id int)');
     await cluster.stop();
   }
-});
-
-test('a folder in use is refused in one sentence', async () => {
-  await start({ replicas: 0 });
-
-  await expect(startCluster({ folder, replicas: 0 })).rejects.toThrow(PlatformError);
-});
-
-test('each database is created once', async () => {
-  const cluster = await start({ replicas: 0 });
-
-  await createDatabases(cluster, ['billing', 'views']);
-  await createDatabases(cluster, ['billing', 'views', 'identity']);
-
-  const names = await query<{ current_database: string }>(cluster.url('identity'), 'select current_database()');
-  expect(names).toEqual([{ current_database: 'identity' }]);
 });

@@ -57,9 +57,14 @@ export interface ClusterOptions {
 /** `primary`, `replica-1`, `replica-2`, … */
 export type Member = string;
 
-export interface Cluster {
+/** Where a primary and its replicas answer, to somebody who may create databases. */
+export interface Servers {
   primaryUrl: string;
   replicaUrls: string[];
+  stop(): Promise<void>;
+}
+
+export interface Cluster extends Servers {
   members: Member[];
   /** The superuser's URL of a database on a member; the primary where none is named. */
   url(database: string, member?: Member): string;
@@ -74,7 +79,6 @@ export interface Cluster {
   startMember(member: Member): Promise<void>;
   /** Answers when a member that was killed is back. */
   untilReady(member: Member): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /** Starts a primary and its replicas; what a crash left is recovered. Members that die are started again. */
@@ -157,9 +161,14 @@ function clusterOf(
   };
 }
 
+/** The URL of a database on the server at `url`. */
+export function databaseAt(url: string, database: string): string {
+  return Object.assign(new URL(url), { pathname: `/${database}` }).href;
+}
+
 /** Creates those databases that are not there yet. */
 export async function createDatabases(
-  { primaryUrl }: Pick<Cluster, 'primaryUrl'>,
+  { primaryUrl }: Pick<Servers, 'primaryUrl'>,
   names: readonly string[],
 ): Promise<void> {
   await connected(primaryUrl, async (client) => {

@@ -17,6 +17,7 @@ import { connect } from '../../cli/connect.ts';
 import type { Servers } from '../../edge/schema/system.ts';
 import { type Platform, startPlatform } from '../../local/platform.ts';
 import type { PartRecord } from '../../local/platform-record.ts';
+import type { Cluster } from '../../local/postgres.ts';
 import { Http, type Person } from './http.ts';
 
 const TERM = 'T1';
@@ -49,6 +50,12 @@ export class Campus {
     this.clients = clients;
     this.#sign = sign;
     this.http = new Http(platform.record.edgeUrl);
+  }
+
+  get cluster(): Cluster {
+    const { cluster } = this.platform;
+    if (!cluster) throw new Error('the platform has no cluster of its own');
+    return cluster;
   }
 
   /** Somebody with a token as identity would sign it. */

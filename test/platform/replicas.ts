@@ -14,7 +14,7 @@ export function replicas(running: () => Campus): void {
   });
   afterAll(async () => {
     const campus = running();
-    const { cluster } = campus.platform;
+    const { cluster } = campus;
     cluster.resume('replica-1');
     const away = ['replica-1', 'replica-2'].filter((replica) => cluster.pidOf(replica) === undefined);
     await Promise.all(away.map((replica) => cluster.startMember(replica)));
@@ -40,19 +40,19 @@ export function replicas(running: () => Campus): void {
   test('with all replicas well, every read shows the reader’s last write', () => expectReadsShowWrites());
 
   test('with one replica paused, reads go on, and show the reader’s last write', async () => {
-    running().platform.cluster.pause('replica-1');
+    running().cluster.pause('replica-1');
     await expectReadsShowWrites();
   });
 
   test('with one paused and one killed, reads go on, and show the reader’s last write', async () => {
-    const { cluster } = running().platform;
+    const { cluster } = running();
     cluster.kill('replica-2');
     await cluster.stopMember('replica-2');
     await expectReadsShowWrites();
   });
 
   test('with both killed, reads go on, and show the reader’s last write', async () => {
-    const { cluster } = running().platform;
+    const { cluster } = running();
     cluster.kill('replica-1');
     await cluster.stopMember('replica-1');
     await expectReadsShowWrites();
