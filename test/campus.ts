@@ -7,6 +7,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import type { Clients } from '#lib/clients';
 import { addressVariable, type PeerName, readConfig, type ServiceName } from '#lib/config';
+import { queryOf } from '#lib/database';
 import { createLogger } from '#lib/log';
 import type { ServiceDefinition } from '#lib/service';
 import { clientsOf, eventually, freshDatabase, type ServiceUnderTest, startForTest, tokenOf } from '#lib/testing';
@@ -27,6 +28,7 @@ import { definitions } from './definitions.ts';
 
 const TERM = 'T1';
 const SETTLE_TIMEOUT_MS = 60_000;
+const POOL_MAX = 2;
 const USD = (amount: number) => ({ amount: BigInt(amount), currency: 'USD' });
 
 export interface CampusOptions {
@@ -50,6 +52,7 @@ export class Campus {
   /** What one more process of this campus is told, its own database aside. */
   readonly environment: Record<string, string>;
   readonly #stops: (() => Promise<unknown>)[];
+  readonly #pools = new Map<string, pg.Pool>();
   #numbers = 10_000;
 
   constructor(
@@ -154,9 +157,12 @@ export class Campus {
     );
   }
 
-  /** Rows of a service's own database. */
+  /** Rows of a service's own database, over a connection of the test's own: those of the service may all be busy. */
   async rows<Row>(service: PeerName, sql: string, values: unknown[] = []): Promise<Row[]> {
-    return this.#running(service).parts.database.query<Row>(sql, values);
+    const url = this.#running(service).parts.config.databaseUrl;
+    const pool = this.#pools.get(url) ?? new pg.Pool({ connectionString: url, max: POOL_MAX });
+    this.#pools.set(url, pool);
+    return queryOf(pool)<Row>(sql, values);
   }
 
   /** Ends a service, as if its machine were away. */
@@ -191,6 +197,7 @@ export class Campus {
 
   async stop(): Promise<void> {
     this.clients.close();
+    for (const pool of this.#pools.values()) await pool.end();
     for (const stop of this.#stops.toReversed()) await stop();
   }
 }
@@ -208,6 +215,7 @@ export async function startCampus(options: CampusOptions = {}): Promise<Campus> 
     SERVICE_KEY_FILE: inject('serviceKeyFile'),
     TEMPORAL_ADDRESS: inject('temporalAddress'),
     TEMPORAL_TASK_QUEUE: `test-${randomUUID()}`,
+    WORKFLOW_BUNDLE_FILE: inject('workflowBundleFile'),
     SAGA_DEADLINE_SECONDS: String(options.sagaDeadlineSeconds ?? 60),
     ...options.environment,
   };

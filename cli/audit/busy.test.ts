@@ -43,8 +43,20 @@ async function register(
 }
 
 async function ended(id: string): Promise<void> {
-  const sql = 'select from registrations where id = $1 and ended_at is not null';
-  await eventually(async () => (await campus.rows('enrollment', sql, [id])).length > 0, patience(id));
+  await eventually(async () => (await endedIds()).has(id), patience(id));
+}
+
+let looking: Promise<Set<string>> | undefined;
+
+/** Looked up once for all who wait. */
+function endedIds(): Promise<Set<string>> {
+  looking ??= campus
+    .rows<{ id: string }>('enrollment', 'select id from registrations where ended_at is not null')
+    .then((rows) => new Set(rows.map(({ id }) => id)))
+    .finally(() => {
+      looking = undefined;
+    });
+  return looking;
 }
 
 function unlessLate(failure: unknown): undefined {
