@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { inheritedEnvironment } from '#lib/config';
 import { addressesOf, type PlatformRecord, readPlatform } from '../local/platform-record.ts';
 import { freePort } from '../local/port.ts';
@@ -23,14 +23,14 @@ let folder: string;
 let theirProviderUrl: string | undefined;
 const started: ChildProcess[] = [];
 
-beforeEach(() => {
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'registrar-start-'));
 });
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 afterEach(async () => {
   for (const one of started.splice(0)) await ended(one, 'SIGTERM');
   theirProviderUrl = undefined;
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** `registrar start` as a person runs it, with all that it has said so far. */
@@ -103,19 +103,73 @@ function expectTable(said: string, record: PlatformRecord): void {
   for (const [label = '', value] of rows) expect(lines).toContainEqual([label.trim(), value]);
 }
 
-test('a killed service is back under its address, and a killed supervisor leaves nothing running', async () => {
-  const port = await freePort();
-  const platform = start('--port', String(port), '--scale', 'enrollment=2');
-  await ready(platform);
-  const record = readPlatform(folder);
-  expect(platform.said()).toMatch(/^Starting Postgres and Temporal$/m);
-  expect(platform.said()).toMatch(/^0 of \d+ processes are ready; waiting for identity, .*edge/m);
-  expectTable(platform.said(), record);
-  const before = processes();
-  expect([...before.keys()]).toEqual(expect.arrayContaining(['run/enrollment-2.pid', 'postgres/replica-2.pid']));
-  expect(record.edgeUrl).toBe(`http://127.0.0.1:${port}`);
+// One after the other on the same data, because a start is dear.
+describe('a platform', () => {
+  let key: string;
 
-  const billing = before.get('run/billing.pid');
+  test('starts with the demo campus and says where everything is, and Ctrl-C ends all of it', async () => {
+    const port = await freePort();
+    const platform = start('--port', String(port), '--scale', 'enrollment=2');
+    await ready(platform);
+
+    const record = readPlatform(folder);
+    expect(platform.said()).toMatch(/^Starting Postgres and Temporal$/m);
+    expect(platform.said()).toMatch(/^0 of \d+ processes are ready; waiting for identity, .*edge/m);
+    expect(platform.said()).toMatch(/^Loading the demo campus$/m);
+    expectTable(platform.said(), record);
+    expect(record.edgeUrl).toBe(`http://127.0.0.1:${port}`);
+    expect(statSync(join(folder, 'platform.json')).mode & 0o777).toBe(0o600);
+    key = readFileSync(record.serviceKeyFile, 'utf8');
+    const running = processes();
+    expect([...running.keys()]).toEqual(expect.arrayContaining(['run/enrollment-2.pid', 'postgres/replica-2.pid']));
+
+    expect(await ended(platform.process, 'SIGINT')).toBe(0);
+
+    expect([...running.values()].filter(isRunning)).toEqual([]);
+  });
+
+  test('finds its data when it is started again, refuses a second one beside it, and leaves nothing when it is killed', async () => {
+    theirProviderUrl = 'http://127.0.0.1:9';
+    const platform = start('--port', String(await freePort()));
+    await ready(platform);
+    const record = readPlatform(folder);
+    expect(record.paymentProviderUrl).toBe(theirProviderUrl);
+    expect(addressesOf(record, 'provider')).toEqual([]);
+    expect(platform.said()).not.toContain('Loading the demo campus');
+    expect(readFileSync(record.serviceKeyFile, 'utf8')).toBe(key);
+    expect(await httpAnswers(`${record.edgeUrl}/healthz`)).toBe(true);
+
+    const beside = start('--port', String(await freePort()));
+    expect(await ended(beside.process)).toBe(1);
+    expect(beside.said()).toBe(
+      `A platform already runs on ${folder}: stop it, or choose another folder with --data.\n`,
+    );
+    expect(await httpAnswers(`${record.edgeUrl}/healthz`)).toBe(true);
+
+    await expectBackAfterKill(platform, record);
+
+    const left = [...processes().values()];
+    expect(left.length).toBeGreaterThan(record.parts.length);
+    await ended(platform.process, 'SIGKILL');
+    await until('nothing runs any more', () => !left.some(isRunning));
+    expect(() => readPlatform(folder)).toThrow(/^No platform runs on /);
+  });
+
+  test('that is interrupted while it starts ends what it had started', async () => {
+    const one = start('--port', String(await freePort()));
+    await until('Postgres is ready', () => one.said().includes('Postgres is ready'));
+    const all = [...processes().values()];
+
+    expect(await ended(one.process, 'SIGINT')).toBe(130);
+
+    expect(all.length).toBeGreaterThan(2);
+    expect(all.filter(isRunning)).toEqual([]);
+  });
+});
+
+/** A service that is killed serves again under its address. */
+async function expectBackAfterKill({ said }: { said: () => string }, record: PlatformRecord): Promise<void> {
+  const billing = processes().get('run/billing.pid');
   process.kill(billing?.pid ?? 0, 'SIGKILL');
   await until('billing is another process', () => {
     const now = processes().get('run/billing.pid');
@@ -124,41 +178,9 @@ test('a killed service is back under its address, and a killed supervisor leaves
   const [address = ''] = addressesOf(record, 'billing');
   await until('billing serves again', () => grpcServes(address).catch(() => false));
   await until('the restart is told', () =>
-    platform.said().includes('billing ended (killed by SIGKILL); starting it again in 0.2 s'),
+    said().includes('billing ended (killed by SIGKILL); starting it again in 0.2 s'),
   );
-
-  const after = [...processes().values()];
-  await ended(platform.process, 'SIGKILL');
-  await until('nothing runs any more', () => !after.some(isRunning));
-  expect(() => readPlatform(folder)).toThrow(/^No platform runs on /);
-});
-
-test('Ctrl-C ends everything, a second start finds its data, and a third beside it is refused', async () => {
-  const port = String(await freePort());
-  const first = start('--port', port);
-  await ready(first);
-  expect(first.said()).toMatch(/^Loading the demo campus$/m);
-  const key = readFileSync(readPlatform(folder).serviceKeyFile, 'utf8');
-  expect(statSync(join(folder, 'platform.json')).mode & 0o777).toBe(0o600);
-  const all = [...processes().values()];
-  expect(await ended(first.process, 'SIGINT')).toBe(0);
-  expect(all.filter(isRunning)).toEqual([]);
-
-  theirProviderUrl = 'http://127.0.0.1:9';
-  const second = start('--port', port);
-  await ready(second);
-  const record = readPlatform(folder);
-  expect(record.paymentProviderUrl).toBe(theirProviderUrl);
-  expect(addressesOf(record, 'provider')).toEqual([]);
-  expect(second.said()).not.toContain('Loading the demo campus');
-  expect(readFileSync(record.serviceKeyFile, 'utf8')).toBe(key);
-  expect(await httpAnswers(`${record.edgeUrl}/healthz`)).toBe(true);
-
-  const third = start('--port', String(await freePort()));
-  expect(await ended(third.process)).toBe(1);
-  expect(third.said()).toBe(`A platform already runs on ${folder}: stop it, or choose another folder with --data.\n`);
-  expect(await httpAnswers(`${record.edgeUrl}/healthz`)).toBe(true);
-});
+}
 
 test('a port in use is one sentence that says what to do', async () => {
   const server = createServer().listen(0, '127.0.0.1');
@@ -171,15 +193,4 @@ test('a port in use is one sentence that says what to do', async () => {
   expect(await ended(one.process)).toBe(1);
   expect(one.said()).toBe(`Port ${port} is in use: stop what listens there, or choose another with --port.\n`);
   server.close();
-});
-
-test('a start that is interrupted ends what it had started', async () => {
-  const one = start('--port', String(await freePort()));
-  await until('Postgres is ready', () => one.said().includes('Postgres is ready'));
-  const all = [...processes().values()];
-
-  expect(await ended(one.process, 'SIGINT')).toBe(130);
-
-  expect(all.length).toBeGreaterThan(2);
-  expect(all.filter(isRunning)).toEqual([]);
 });

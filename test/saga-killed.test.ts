@@ -1,8 +1,5 @@
 /** The processes that start and run sagas are killed at the worst moments; the sagas end as if nothing had been. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pg from 'pg';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ServiceName } from '#lib/config';
@@ -47,7 +44,6 @@ const holdsOf = {
 type Step = keyof typeof holdsOf;
 
 let campus: Campus;
-let folder: string;
 let starterDatabaseUrl: string;
 let workerDatabaseUrl: string;
 /** One of each, which the tests hand on to each other: a process takes long to start. */
@@ -56,13 +52,11 @@ let working: Process | undefined;
 
 beforeAll(async () => {
   campus = await startCampus({ without: ['starter', 'worker'] });
-  folder = await mkdtemp(join(tmpdir(), 'registrar-killed-'));
   starterDatabaseUrl = await freshServiceDatabase(starter);
   workerDatabaseUrl = await freshServiceDatabase(worker);
   return async () => {
     await Promise.all([starting?.stop(), working?.stop()]);
     await campus.stop();
-    await rm(folder, { recursive: true, force: true });
   };
 });
 
@@ -71,8 +65,7 @@ function startStarter(): Promise<Process> {
 }
 
 function startWorker(): Promise<Process> {
-  const own = { DATABASE_URL: workerDatabaseUrl, WORKFLOW_BUNDLE_FILE: join(folder, 'bundle.js') };
-  return startProcess('workflows/worker/main.ts', { ...campus.environment, ...own });
+  return startProcess('workflows/worker/main.ts', { ...campus.environment, DATABASE_URL: workerDatabaseUrl });
 }
 
 /** Kills the worker that holds have stopped in the middle of something, and starts another. */

@@ -107,16 +107,19 @@ test('every activity runs twice and the result is the same', async () => {
   expect(seatsTaken).toBe(1);
 });
 
-test.each(STEPS)('the answer of %s is lost, and it is asked again: everything is there once', async (lostOnce) => {
-  const { status, left, seatsTaken } = await outcomeOf({ lostOnce });
-  expect(status).toBe(Status.COMPLETED);
-  expect(left).toEqual(EVERYTHING);
-  expect(seatsTaken).toBe(1);
-});
+test.concurrent.each(STEPS)(
+  'the answer of %s is lost, and it is asked again: everything is there once',
+  async (lostOnce) => {
+    const { status, left, seatsTaken } = await outcomeOf({ lostOnce });
+    expect(status).toBe(Status.COMPLETED);
+    expect(left).toEqual(EVERYTHING);
+    expect(seatsTaken).toBe(1);
+  },
+);
 
 // The last step decides: it cannot have happened and yet refuse.
 describe.each(STEPS.slice(0, -1))('%s fails', (failing) => {
-  test.each([
+  test.concurrent.each([
     ['before it does anything', 'before', false],
     ['after it has done everything', 'after', false],
     ['after it has done everything, and every compensation runs twice', 'after', true],
@@ -143,11 +146,14 @@ test('every activity of a drop runs twice and the result is the same', async () 
   });
 });
 
-test.each(DROP_STEPS)('the answer of %s is lost, and it is asked again: the drop is settled once', async (lostOnce) => {
-  expect(await outcomeOfDrop({ lostOnce })).toEqual({
-    status: Status.COMPLETED,
-    reason: '',
-    left: DROPPED,
-    seatsTaken: 0,
-  });
-});
+test.concurrent.each(DROP_STEPS)(
+  'the answer of %s is lost, and it is asked again: the drop is settled once',
+  async (lostOnce) => {
+    expect(await outcomeOfDrop({ lostOnce })).toEqual({
+      status: Status.COMPLETED,
+      reason: '',
+      left: DROPPED,
+      seatsTaken: 0,
+    });
+  },
+);

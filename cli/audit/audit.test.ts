@@ -304,7 +304,8 @@ describe.each([
   ['sagas', sagas],
   ['copies and logs', rest],
 ])('%s', (_what, cases) => {
-  test.each(cases)('%s: %j', async (_case, broken, wrongs) => {
+  // Each one on copies of its own, and most of the time it waits for the second look.
+  test.concurrent.each(cases)('%s: %j', async (_case, broken, wrongs) => {
     const findings = await history.auditAfter(wrongs(history.happened));
 
     const told = findings.flatMap(({ invariant, examples }) => examples.map((breach) => ({ invariant, ...breach })));

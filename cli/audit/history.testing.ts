@@ -7,6 +7,7 @@ import { eventually, type ServiceUnderTest, startForTest } from '#lib/testing';
 import { BookstoreService } from '#proto/bookstore/v1/service';
 import { Materials, Mode } from '#proto/enrollment/v1/registration';
 import { type Campus, startCampus, startProvider } from '../../test/campus.ts';
+import { Gates } from '../../test/gates.ts';
 import { projector } from '../../views/projector.ts';
 import { audit } from './audit.ts';
 import type { Finding } from './finding.ts';
@@ -36,7 +37,7 @@ export interface Happened {
   refused: string;
 }
 
-export async function letEverythingHappen(campus: Campus): Promise<Happened> {
+async function letEverythingHappen(campus: Campus, gates: Gates): Promise<Happened> {
   const [book, rareBook] = [await campus.material(), await campus.material({ stock: 0 })];
   const sections = [await campus.section({ materials: [book] }), await campus.section()];
   const small = await campus.section({ capacity: 1 });
@@ -45,8 +46,11 @@ export async function letEverythingHappen(campus: Campus): Promise<Happened> {
   const enrolled = await campus.register('anna', sections, { buy: true });
   const declined = await campus.register('ben', sections, { card: 'tok_declined' });
   const outOfStock = await campus.register('carla', [withRareBook], { buy: true });
-  const cancelled = await campus.register('emil', sections, { card: 'tok_slow' });
+  const cancelledId = randomUUID();
+  const charging = gates.before(cancelledId, 'chargeTuition');
+  const cancelled = await campus.register('emil', sections, { id: cancelledId, card: 'tok_slow' });
   await campus.asStudent('emil', (client) => client.cancelRegistration({ registrationId: cancelled.id }));
+  charging.open();
   const dropped = await campus.register('finn', [...sections, small], { buy: true });
   const waiting = await wait(campus, 'hana', small);
   await wait(campus, 'kim', small);
@@ -93,23 +97,25 @@ export interface History {
 
 /** The services have ended when this answers, so that nobody but a test changes the databases. */
 export async function makeHistory(): Promise<History> {
-  const campus = await startCampus();
+  const gates = new Gates();
+  const campus = await startCampus({ activities: (real) => gates.around(real) });
   const addresses = peers.map((peer) => [addressVariable(peer), campus.addresses[peer]?.join() ?? '']);
   const projecting = await startForTest(projector, Object.fromEntries(addresses));
-  const urls = { ...databaseUrlsOf(campus), views: projecting.parts.config.databaseUrl };
-  const happened = await letEverythingHappen(campus);
+  const originals = { ...databaseUrlsOf(campus), views: projecting.parts.config.databaseUrl };
+  const happened = await letEverythingHappen(campus, gates);
   await untilAllRead(campus, projecting);
   await projecting.stop();
   await campus.stop();
   const stops: (() => Promise<unknown>)[] = [];
-  // Copies can be made of a database only while nobody is connected to it.
+  // Copies can be made of a database only while nobody is connected to it: so what is looked at are copies, too.
+  const urls = await copiesOf(originals);
   const startProviderOn = async (sql: string) =>
     startProvider(await changedCopy(campus.providerDatabaseUrl, sql), stops);
   const providerUrl = await startProviderOn('select');
   async function urlsAfter(wrongs: Omit<Wrongs, 'provider'>): Promise<History['urls']> {
     const changed = { ...urls };
     for (const name of Object.keys(wrongs) as DatabaseName[]) // its keys, by its type
-      changed[name] = await changedCopy(urls[name], wrongs[name] ?? '');
+      changed[name] = await changedCopy(originals[name], wrongs[name] ?? '');
     return changed;
   }
 
@@ -144,6 +150,13 @@ async function untilAllRead(campus: Campus, follower: ServiceUnderTest): Promise
       { what: `the log of ${source} having been read` },
     );
   }
+}
+
+async function copiesOf(originals: History['urls']): Promise<History['urls']> {
+  const copies = { ...originals };
+  for (const name of Object.keys(originals) as DatabaseName[]) // its keys, by its type
+    copies[name] = await changedCopy(originals[name], 'select');
+  return copies;
 }
 
 async function changedCopy(url: string | undefined, sql: string): Promise<string> {
