@@ -7,12 +7,20 @@ import type { TestProject } from 'vitest/node';
 import { startCluster } from '../local/postgres.ts';
 import { startTemporal } from '../local/temporal.ts';
 
+const settings = {
+  max_connections: '400',
+  // Nothing of it outlives the run, and hundreds of databases need not be brought to the disk at its end.
+  fsync: 'off',
+};
+
 declare module 'vitest' {
   export interface ProvidedContext {
     primaryUrl: string;
     replicaUrls: string[];
     temporalAddress: string;
     serviceKeyFile: string;
+    /** Built by whoever needs it first. */
+    workflowBundleFile: string;
     accessKey: JWK;
   }
 }
@@ -20,7 +28,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'registrar-test-'));
   const [cluster, temporal] = await Promise.all([
-    startCluster({ folder: join(folder, 'postgres'), replicas: 2, settings: { max_connections: '400' } }),
+    startCluster({ folder: join(folder, 'postgres'), replicas: 2, settings }),
     startTemporal({ folder: join(folder, 'temporal') }),
   ]);
   const serviceKeyFile = join(folder, 'service-key.jwk');
@@ -29,6 +37,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('replicaUrls', cluster.replicaUrls);
   project.provide('temporalAddress', temporal.address);
   project.provide('serviceKeyFile', serviceKeyFile);
+  project.provide('workflowBundleFile', join(folder, 'workflow-bundle.js'));
   project.provide('accessKey', { ...(await newKey()), kid: 'test' });
   return async () => {
     await Promise.all([cluster.stop(), temporal.stop()]);
