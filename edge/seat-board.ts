@@ -20,7 +20,7 @@ type Seats = Pick<Section, 'id' | 'capacity' | 'seatsTaken' | 'seatsLeft' | 'wai
 
 interface Counted {
   seats: Seats;
-  version: string;
+  version: number;
   countedAtMs: number;
 }
 
@@ -30,7 +30,7 @@ interface Watcher {
   /** What was counted before was told on an earlier stream. */
   afterMs: number;
   /** Version by section of what it knows. */
-  known: Map<string, string>;
+  known: Map<string, number>;
   /** When the newest count that it was told of was made. */
   lastEventMs: number;
   spokenAtMs: number;
@@ -95,7 +95,7 @@ export class SeatBoard {
         found.map((view) => {
           const { id, capacity, seatsTaken, seatsLeft, waitlisted, asOf: at } = sectionOf(view, asOf);
           const seats = { id, capacity, seatsTaken, seatsLeft, waitlisted, asOf: at };
-          return [id, { seats, version: String(view.seatsVersion), countedAtMs: view.countsAt?.getTime() ?? 0 }];
+          return [id, { seats, version: Number(view.seatsVersion ?? 0), countedAtMs: view.countsAt?.getTime() ?? 0 }];
         }),
       );
     });
@@ -116,13 +116,14 @@ function tell(watcher: Watcher, counted: Map<string, Counted>): void {
   watcher.spokenAtMs = now;
 }
 
-/** What changed since it was told, on this stream or on the one before. */
+/** What changed since it was told, on this stream or on the one before. The next replica that is asked may be behind the last one. */
 function newsFor({ ids, known, afterMs }: Watcher, counted: Map<string, Counted>): Counted[] {
   return ids
     .flatMap((id) => counted.get(id) ?? [])
     .filter(({ seats, version, countedAtMs }) => {
       const before = known.get(seats.id);
+      if (before !== undefined && version <= before) return false;
       known.set(seats.id, version);
-      return before === undefined ? countedAtMs >= afterMs : before !== version;
+      return before !== undefined || countedAtMs >= afterMs;
     });
 }
