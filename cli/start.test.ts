@@ -5,11 +5,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { inheritedEnvironment } from '#lib/config';
 import { addressesOf, type PlatformRecord, readPlatform } from '../local/platform-record.ts';
 import { freePort } from '../local/port.ts';
 import { grpcServes, httpAnswers } from '../local/readiness.ts';
+import { runningPostgres } from '../local/running-postgres.ts';
 import { isRunning, type RunningProcess, recordedProcess } from '../local/running-process.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 60_000 });
@@ -19,8 +20,8 @@ const POLL_MS = 50;
 const DEADLINE_MS = 200_000;
 
 let folder: string;
-/** Where somebody else's payment provider is, instead of ours. */
-let theirProviderUrl: string | undefined;
+/** Where somebody else's servers are, instead of ours. */
+let theirs: Record<string, string> = {};
 const started: ChildProcess[] = [];
 
 beforeAll(() => {
@@ -30,15 +31,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 afterEach(async () => {
   for (const one of started.splice(0)) await ended(one, 'SIGTERM');
-  theirProviderUrl = undefined;
+  theirs = {};
 });
 
 /** `registrar start` as a person runs it, with all that it has said so far. */
 function start(...options: string[]): { process: ChildProcess; said: () => string } {
   const environment = {
     ...inheritedEnvironment(),
-    TEMPORAL_ADDRESS: undefined,
-    PAYMENT_PROVIDER_URL: theirProviderUrl,
+    ...{ TEMPORAL_ADDRESS: undefined, PAYMENT_PROVIDER_URL: undefined, POSTGRES_URL: undefined },
+    ...theirs,
   };
   const child = spawn(process.execPath, [registrar, 'start', '--data', folder, ...options], {
     env: environment,
@@ -129,11 +130,11 @@ describe('a platform', () => {
   });
 
   test('finds its data when it is started again, refuses a second one beside it, and leaves nothing when it is killed', async () => {
-    theirProviderUrl = 'http://127.0.0.1:9';
+    theirs = { PAYMENT_PROVIDER_URL: 'http://127.0.0.1:9' };
     const platform = start('--port', String(await freePort()));
     await ready(platform);
     const record = readPlatform(folder);
-    expect(record.paymentProviderUrl).toBe(theirProviderUrl);
+    expect(record.paymentProviderUrl).toBe(theirs.PAYMENT_PROVIDER_URL);
     expect(addressesOf(record, 'provider')).toEqual([]);
     expect(platform.said()).not.toContain('Loading the demo campus');
     expect(readFileSync(record.serviceKeyFile, 'utf8')).toBe(key);
@@ -153,6 +154,31 @@ describe('a platform', () => {
     await ended(platform.process, 'SIGKILL');
     await until('nothing runs any more', () => !left.some(isRunning));
     expect(() => readPlatform(folder)).toThrow(/^No platform runs on /);
+  });
+
+  test('starts on servers that somebody else runs, and leaves them running', async () => {
+    const [primaryUrl, replicaUrls] = [inject('primaryUrl'), inject('replicaUrls')];
+    theirs = {
+      ...{ POSTGRES_URL: primaryUrl, POSTGRES_REPLICA_URLS: replicaUrls.join(',') },
+      ...{ TEMPORAL_ADDRESS: inject('temporalAddress'), PAYMENT_PROVIDER_URL: 'http://127.0.0.1:9' },
+    };
+    const platform = start('--port', String(await freePort()));
+    await ready(platform);
+
+    const record = readPlatform(folder);
+    expect(record).toMatchObject({ primaryUrl, replicaUrls, temporalAddress: inject('temporalAddress') });
+    expect(platform.said()).toContain('Loading the demo campus');
+    expect([...processes().keys()].filter((file) => !file.startsWith('run/'))).toEqual([]);
+    expect(await httpAnswers(`${record.edgeUrl}/v1/sections?limit=1`)).toBe(true);
+
+    expect(await ended(platform.process, 'SIGINT')).toBe(0);
+    await runningPostgres(primaryUrl, replicaUrls);
+
+    const afresh = start('--fresh');
+    expect(await ended(afresh.process)).toBe(1);
+    expect(afresh.said()).toMatch(
+      /^--fresh empties our own Postgres only: drop identity, .* or unset POSTGRES_URL\.\n$/,
+    );
   });
 
   test('that is interrupted while it starts ends what it had started', async () => {
