@@ -13,7 +13,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 180_000,
     // More than cores: the slowest files wait for outages and deadlines most of their time.
-    maxWorkers: 3,
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     // Every file, and every process that one starts, begins with the same libraries: Node keeps what it compiled.
     env: { NODE_COMPILE_CACHE: join(cacheFolder(inheritedEnvironment()), 'compile-cache') },
