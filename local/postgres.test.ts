@@ -132,9 +132,9 @@ describe('a cluster that runs', () => {
     await expect(startCluster({ folder: home, replicas: 0 })).rejects.toThrow(PlatformError);
   });
 
-  test('each database is created once', async () => {
+  test('each database is created once, also by several at once', async () => {
     await createDatabases(cluster, ['billing', 'views']);
-    await createDatabases(cluster, ['billing', 'views', 'identity']);
+    await Promise.all([1, 2, 3].map(() => createDatabases(cluster, ['billing', 'views', 'identity'])));
 
     const names = await query<{ current_database: string }>(cluster.url('identity'), 'select current_database()');
     expect(names).toEqual([{ current_database: 'identity' }]);

@@ -1,6 +1,7 @@
 /** A real Postgres cluster from the npm binaries: a primary and streaming replicas, for one machine and for tests. */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { codeOf } from '#lib/database-error';
 import { PlatformError } from './failure.ts';
 import type { Keeper } from './keeper.ts';
 import { takeLock } from './lock.ts';
@@ -10,6 +11,9 @@ import { type ClusterPlace, clusterPassword, connected, initialize, memberKeeper
 import { replicaKeeper } from './postgres-replica.ts';
 import { postgresUser } from './postgres-user.ts';
 import { signalTree } from './running-process.ts';
+
+/** duplicate_database; unique_violation where two create it at once. */
+const ALREADY_THERE = new Set(['42P04', '23505']);
 
 /** `fsync` and `synchronous_commit` stay on: an acknowledged registration survives a power cut. */
 const defaults: Record<string, string> = {
@@ -166,7 +170,7 @@ export function databaseAt(url: string, database: string): string {
   return Object.assign(new URL(url), { pathname: `/${database}` }).href;
 }
 
-/** Creates those databases that are not there yet. */
+/** Creates those databases that are not there yet, whoever else creates them at this moment. */
 export async function createDatabases(
   { primaryUrl }: Pick<Servers, 'primaryUrl'>,
   names: readonly string[],
@@ -175,7 +179,11 @@ export async function createDatabases(
     const { rows } = await client.query<{ datname: string }>('select datname from pg_database');
     const present = new Set(rows.map((row) => row.datname));
     for (const name of names.filter((name) => !present.has(name))) {
-      await client.query(`create database ${client.escapeIdentifier(name)}`);
+      await client.query(`create database ${client.escapeIdentifier(name)}`).catch(rethrowUnlessThere);
     }
   });
+}
+
+function rethrowUnlessThere(failure: unknown): void {
+  if (!ALREADY_THERE.has(codeOf(failure))) throw failure;
 }
