@@ -241,12 +241,12 @@ test('a section that is cancelled is left by all its students, who are told why'
   expect((await readAfter(cancelled, url)).json()).toMatchObject({ status: 'cancelled' });
   for (const as of [inside, waiting]) {
     const itemsOf = async (list: string) => (await platform.ask({ url: list, as })).json().items;
-    await eventually(async () => (await itemsOf('/v1/me/schedule')).length === 0, { what: 'an empty schedule' });
     const drop = await eventually(
       async () => (await itemsOf('/v1/registrations')).find((one: Wanted) => one.items[0]?.action === 'drop'),
       { what: 'the drop among the registrations' },
     );
     expect(drop.items).toMatchObject([{ sectionId: id, outcome: 'dropped', reason: 'section-cancelled' }]);
+    await eventually(async () => (await itemsOf('/v1/me/schedule')).length === 0, { what: 'an empty schedule' });
   }
 });
 
