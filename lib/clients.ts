@@ -7,22 +7,24 @@ import { addressVariable, ConfigError, type PeerName } from './config.ts';
 import { createGrpcTransport, type GrpcTransport } from './grpc-transport.ts';
 import { traceparent } from './trace.ts';
 
-const DEFAULT_TIMEOUT_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 const ATTEMPTS_MAX = 5;
 const BACKOFF_FIRST_MS = 40;
 
 export class Clients {
   readonly #addresses: Record<PeerName, string[]>;
   readonly #interceptors: Interceptor[];
+  readonly #timeoutMs: number;
   readonly #transports = new Map<PeerName, GrpcTransport>();
 
-  /** @param token answers the token of calls that carry none. */
-  constructor(addresses: Record<PeerName, string[]>, token: () => Promise<string>) {
+  /** @param token answers the token of calls that carry none. @param timeoutMs of calls without a deadline; default {@link TIMEOUT_MS}. */
+  constructor(addresses: Record<PeerName, string[]>, token: () => Promise<string>, timeoutMs = TIMEOUT_MS) {
     this.#addresses = addresses;
+    this.#timeoutMs = timeoutMs;
     this.#interceptors = [retried(), tokened(token), traced()];
   }
 
-  /** A client of `service` as the peer mounts it. Calls without a deadline get {@link DEFAULT_TIMEOUT_MS}. */
+  /** A client of `service` as the peer mounts it. */
   of<S extends DescService>(service: S, peer: PeerName): Client<S> {
     return createClient(service, this.#transport(peer));
   }
@@ -39,7 +41,7 @@ export class Clients {
       throw new ConfigError(`${addressVariable(peer)} is not set, and ${peer} is needed here`);
     const transport = createGrpcTransport(addresses, {
       interceptors: this.#interceptors,
-      defaultTimeoutMs: DEFAULT_TIMEOUT_MS,
+      defaultTimeoutMs: this.#timeoutMs,
     });
     this.#transports.set(peer, transport);
     return transport;

@@ -13,6 +13,8 @@ import { type RunningService, type ServiceDefinition, startService } from './ser
 import { accessTokenSigner, publicJwk, readJwk, serviceTokens } from './token.ts';
 
 const TEMPLATE_LOCK = 7_265_002;
+/** However slow the machine: a call that takes longer hangs. */
+const CALL_TIMEOUT_MS = 60_000;
 
 /** The URL of a new, empty database. */
 export async function freshDatabase(name: string): Promise<string> {
@@ -111,7 +113,7 @@ export function clientsOf(addresses: Partial<Record<(typeof peers)[number], stri
     (typeof peers)[number],
     string[]
   >; // one entry a peer
-  return new Clients(all, token === undefined ? systemToken() : async () => token);
+  return new Clients(all, token === undefined ? systemToken() : async () => token, CALL_TIMEOUT_MS);
 }
 
 function systemToken(): () => Promise<string> {

@@ -101,7 +101,7 @@ export class Campus {
   clientsOf({ token }: Person, instances: PartRecord[] = this.platform.record.parts): Clients {
     const addresses = new Map<string, string[]>();
     for (const { name, address } of instances) addresses.set(name, [...(addresses.get(name) ?? []), address]);
-    return new Clients(Object.fromEntries(addresses) as Record<PeerName, string[]>, async () => token); // all run
+    return new Clients(Object.fromEntries(addresses) as Record<PeerName, string[]>, async () => token, WAIT_TIMEOUT_MS); // all run
   }
 
   /** Rows of a database, from the primary. */
