@@ -55,6 +55,7 @@ export interface PartSurroundings {
   logFolder: string;
   runFolder: string;
   settings?: Record<string, string>;
+  samePriority?: boolean;
   onEvent?: (line: string) => void;
 }
 
@@ -71,11 +72,11 @@ export function keepParts(parts: readonly Part[], surroundings: PartSurroundings
 function keeperOf(
   part: Part,
   all: readonly Part[],
-  { around, logFolder, runFolder, onEvent }: PartSurroundings,
+  { around, logFolder, runFolder, samePriority = false, onEvent }: PartSurroundings,
   environment: Record<string, string | undefined>,
 ): Keeper {
   const label = labelOf(part);
-  const niceness = nicenessOf(part.name);
+  const niceness = samePriority ? undefined : nicenessOf(part.name);
   return new Keeper({
     name: label,
     child: {

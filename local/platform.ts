@@ -34,6 +34,8 @@ export interface PlatformOptions {
   edgeHost?: string;
   /** How many instances of a process; one where it is not said. */
   scale?: Partial<Record<ProcessName, number>>;
+  /** Nothing gives way to anything else; by default what nobody waits for does. */
+  samePriority?: boolean;
   /** Forget all data first. */
   fresh?: boolean;
   /** Variables of lib/config.ts for all processes, over the inherited ones. */
@@ -155,8 +157,13 @@ async function startStores(folder: DataFolder, options: PlatformOptions, undo: A
     progress.starting('Temporal', async () => {
       const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace } = inheritedEnvironment();
       const logFile = join(folder.logs, 'temporal.log');
-      const niceness = TEMPORAL_NICENESS;
-      const temporal = await startTemporal({ folder: folder.temporal, address, namespace, logFile, niceness, ...told });
+      const priority = options.samePriority ? {} : { niceness: TEMPORAL_NICENESS };
+      const temporal = await startTemporal({
+        folder: folder.temporal,
+        ...{ address, namespace, logFile },
+        ...priority,
+        ...told,
+      });
       stops.push(() => temporal.stop());
       return temporal;
     }),

@@ -196,6 +196,8 @@ export async function campusOn(dataFolder: string, instances: number): Promise<C
   const platform = await startPlatform({
     dataFolder,
     scale: { enrollment: instances },
+    // Beside other tests, what gives way would stand still.
+    samePriority: true,
     // All students of these tests share one address.
     settings: { RATE_PER_ADDRESS_PER_MINUTE: '1000000', RATE_PER_ACCOUNT_PER_MINUTE: '100000' },
   });
