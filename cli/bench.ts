@@ -1,4 +1,5 @@
 /** Measures what the README promises, on a fresh platform of its own, load generator included. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import pg from 'pg';
+import { databaseAt } from '#lib/database-url';
 import type { Platform } from '../local/platform.ts';
 import { acceptAtRate } from './bench/accept.ts';
 import { drainRate } from './bench/drain.ts';
@@ -92,9 +94,8 @@ async function measure(
   await publish(platform);
   await sleep(CALM_MS);
   const viewers = await makeApplicants(signingKeyFile, VIEW_RATE * VIEW_SECONDS);
-  const replicaUrl = new URL(replicaUrls[0] ?? primaryUrl);
-  replicaUrl.pathname = '/views';
-  const delay = await viewDelay({ edgeUrl, replicaUrl: replicaUrl.href }, viewers, VIEW_RATE);
+  const replicaUrl = databaseAt(replicaUrls[0] ?? primaryUrl, 'views');
+  const delay = await viewDelay({ edgeUrl, replicaUrl }, viewers, VIEW_RATE);
   add(`a view shows a decision, at ${VIEW_RATE}/s`, `p50 ${ms(delay.p50Ms)}, p99 ${ms(delay.p99Ms)}`, 'p99 ≤ 250 ms');
 
   const drained = await drainRate(databaseUrls.enrollment ?? '', DRAIN_WINDOW_MS);

@@ -8,6 +8,7 @@ import type { Role } from './caller.ts';
 import { Clients } from './clients.ts';
 import { peers, readConfig } from './config.ts';
 import { openDatabase } from './database.ts';
+import { databaseAt } from './database-url.ts';
 import { chassisMigrations } from './migrations.ts';
 import { type RunningService, type ServiceDefinition, startService } from './service.ts';
 import { accessTokenSigner, publicJwk, readJwk, serviceTokens } from './token.ts';
@@ -57,9 +58,7 @@ async function onPrimary(body: (client: pg.Client) => Promise<unknown>): Promise
 }
 
 function urlOf(database: string): string {
-  const url = new URL(inject('primaryUrl'));
-  url.pathname = `/${database}`;
-  return url.href;
+  return databaseAt(inject('primaryUrl'), database);
 }
 
 /** A real access token, as identity would sign it. */

@@ -1,6 +1,7 @@
 /** The whole platform on one machine: Postgres with replicas, Temporal, and every process under a keeper. */
 import { join } from 'node:path';
 import { inheritedEnvironment, type ProcessName } from '#lib/config';
+import { databaseAt } from '#lib/database-url';
 import { type DataFolder, takeDataFolder } from './data-folder.ts';
 import { PlatformError } from './failure.ts';
 import type { Keeper } from './keeper.ts';
@@ -9,14 +10,7 @@ import { addressOf, databaseNames, type Part, type Surroundings, scalable } from
 import { findPart, keepParts, pidsOf, placeParts, startAll, stopInOrder } from './parts.ts';
 import { forgetPlatform, type PlatformRecord, writePlatform } from './platform-record.ts';
 import { listenFailure } from './port.ts';
-import {
-  type Cluster,
-  type ClusterOptions,
-  createDatabases,
-  databaseAt,
-  type Servers,
-  startCluster,
-} from './postgres.ts';
+import { type Cluster, type ClusterOptions, createDatabases, type Servers, startCluster } from './postgres.ts';
 import { reporting, secondsSince } from './reporting.ts';
 import { runningPostgres } from './running-postgres.ts';
 import { runningProcess } from './running-process.ts';

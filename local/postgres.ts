@@ -165,11 +165,6 @@ function clusterOf(
   };
 }
 
-/** The URL of a database on the server at `url`. */
-export function databaseAt(url: string, database: string): string {
-  return Object.assign(new URL(url), { pathname: `/${database}` }).href;
-}
-
 /** Creates those databases that are not there yet, whoever else creates them at this moment. */
 export async function createDatabases(
   { primaryUrl }: Pick<Servers, 'primaryUrl'>,

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, register } from 'prom-client';
 import { readConfig } from '#lib/config';
+import { databaseAt } from '#lib/database-url';
 import { createLogger, type Logger } from '#lib/log';
 import { gauge, serveMetrics } from '#lib/metrics';
 import { runProcess } from '#lib/process';
@@ -30,7 +31,7 @@ export function runAuditor(): Promise<void> {
     const config = readConfig('auditor');
     const { auditDatabaseUrl, paymentProviderUrl: providerUrl, auditIntervalSeconds: intervalSeconds } = config;
     const auditor = await startAuditor({
-      databaseUrl: (name) => Object.assign(new URL(auditDatabaseUrl), { pathname: `/${name}` }).href,
+      databaseUrl: (name) => databaseAt(auditDatabaseUrl, name),
       providerUrl,
       intervalSeconds,
       metricsPort: config.metricsPort,
