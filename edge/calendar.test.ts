@@ -69,6 +69,12 @@ test('a meeting late on the last day of the term takes place, and none on the da
   expect(instantsOf(only({ meetings: [late] })).at(-1)).toBe('2026-12-13T06:00:00.000Z'); // Saturday the 12th
 });
 
+test('a meeting on Sundays begins on the first Sunday of the term', () => {
+  const instants = instantsOf(only({ meetings: [{ ...lecture, days: ['sunday'] }] }));
+  expect(instants[0]).toBe('2026-09-27T17:00:00.000Z');
+  expect(instants).toHaveLength(11);
+});
+
 test('a final takes place once', () => {
   const final: Meeting = {
     ...lecture,

@@ -3,7 +3,7 @@ import ICAL from 'ical.js';
 import { tzlib_get_ical_block as describeTimeZone } from 'timezones-ical-library';
 import type { Static } from 'typebox';
 import type { Schedule } from './schema/me.ts';
-import type { Term } from './schema/section.ts';
+import { dayWords, type Term } from './schema/section.ts';
 
 type Entry = Static<typeof Schedule>['items'][number];
 type Meeting = Entry['section']['meetings'][number];
@@ -11,9 +11,6 @@ type CalendarTerm = Pick<Static<typeof Term>, 'id' | 'timeZone' | 'startsOn' | '
 
 /** How often a calendar program should ask again: an hour. */
 const REFRESH = 'PT1H';
-/** As `Date` numbers them. */
-const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
-const DAYS_OF_WEEK = weekdays.length;
 
 /**
  * An event for each meeting that has a time: a weekly one recurs through its term, in the term's own time zone.
@@ -21,8 +18,10 @@ const DAYS_OF_WEEK = weekdays.length;
  */
 export function calendarOf(entries: readonly Entry[], terms: readonly CalendarTerm[], at: Date): string {
   const calendar = new ICAL.Component('vcalendar');
-  set(calendar, { version: '2.0', prodid: '-//Registrar//Schedule//EN', method: 'PUBLISH' });
-  set(calendar, { 'x-wr-calname': 'Classes', 'x-published-ttl': REFRESH });
+  set(calendar, {
+    ...{ version: '2.0', prodid: '-//Registrar//Schedule//EN', method: 'PUBLISH' },
+    ...{ 'x-wr-calname': 'Classes', 'x-published-ttl': REFRESH },
+  });
   const zones = new Map(terms.map(({ timeZone }) => [timeZone, timeZoneOf(timeZone)]));
   for (const { component } of zones.values()) if (component) calendar.addSubcomponent(component);
   for (const term of terms) {
@@ -80,8 +79,8 @@ function timesOf({ date, days, startsAt, endsAt }: Meeting, term: CalendarTerm, 
 /** The first day of the term that is one of these weekdays: a recurring event has to begin on a day on which it recurs. */
 function firstOf(days: Meeting['days'], { startsOn, endsOn }: CalendarTerm): string | undefined {
   const first = new Date(`${startsOn}T00:00:00Z`);
-  for (let offset = 0; offset < DAYS_OF_WEEK; offset++) {
-    const day = weekdays[first.getUTCDay()];
+  for (let offset = 0; offset < dayWords.length; offset++) {
+    const day = dayWords.at(first.getUTCDay() - 1); // Sunday, which `Date` counts as 0, is the last one
     const date = first.toISOString().slice(0, 'YYYY-MM-DD'.length);
     if (date <= endsOn && days.some((wanted) => wanted === day)) return date;
     first.setUTCDate(first.getUTCDate() + 1);

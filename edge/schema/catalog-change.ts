@@ -1,7 +1,7 @@
 /** What staff send to change the catalog. What is a fault in itself is refused here; what only the whole can tell, by the catalog. */
 import { type TObject, Type } from 'typebox';
 import { closed, Id, line, Money, Price, ref, TIME_PATTERN, word } from './elements.ts';
-import { dayWords, Meeting, SectionCourse } from './section.ts';
+import { dayWords, sectionFacts } from './section.ts';
 
 const TEXT_LENGTH_MAX = 200;
 const DESCRIPTION_LENGTH_MAX = 10_000;
@@ -99,12 +99,7 @@ export const SectionChange = changeOf(closed(section), 'SectionChange');
 /** A section without its seats, which are enrollment's word, and with what only staff need. */
 export const CatalogSection = Type.Object(
   {
-    id: Id,
-    term: Type.String(),
-    course: SectionCourse,
-    code: Type.String(),
-    instructors: Type.Array(Type.String()),
-    meetings: Type.Array(ref(Meeting)),
+    ...sectionFacts,
     capacity: Type.Integer(),
     waitlistCapacity: Type.Integer(),
     fee: ref(Money),

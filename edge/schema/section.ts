@@ -27,7 +27,7 @@ export const Course = Type.Object(
 
 export const dayWords = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
 
-export const Meeting = Type.Object(
+const Meeting = Type.Object(
   {
     kind: Type.String({ description: 'lecture, discussion, lab, final, …' }),
     days: Type.Array(word(dayWords)),
@@ -39,22 +39,19 @@ export const Meeting = Type.Object(
   { $id: 'Meeting' },
 );
 
-/** What a section says of its course. */
-export const SectionCourse = Type.Object({
+/** What says which section it is, and when, whoever asks. */
+export const sectionFacts = {
   id: Id,
+  term: Type.String(),
+  course: Type.Object({ id: Id, code: Type.String(), title: Type.String(), credits: Type.Integer() }),
   code: Type.String(),
-  title: Type.String(),
-  credits: Type.Integer(),
-});
+  instructors: Type.Array(Type.String()),
+  meetings: Type.Array(ref(Meeting)),
+};
 
 export const Section = Type.Object(
   {
-    id: Id,
-    term: Type.String(),
-    course: SectionCourse,
-    code: Type.String(),
-    instructors: Type.Array(Type.String()),
-    meetings: Type.Array(ref(Meeting)),
+    ...sectionFacts,
     capacity: Type.Integer({ description: 'fewer than are taken, where it was lowered since' }),
     seatsTaken: countOrUnknown('null where unknown'),
     seatsLeft: countOrUnknown('for who comes now: none while others wait; null where unknown'),
